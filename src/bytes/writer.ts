@@ -1,0 +1,87 @@
+/** Appends big-endian numbers and bytes to one growing buffer. */
+export class Writer {
+  #bytes: Buffer
+  #view: DataView
+  /** Bytes written so far. */
+  pos = 0
+
+  constructor(capacity = 1024) {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+    this.#view = viewOf(this.#bytes)
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#reserve(1), value)
+    return this
+  }
+  u16(value: number): this {
+    this.#view.setUint16(this.#reserve(2), value)
+    return this
+  }
+  u24(value: number): this {
+    const at = this.#reserve(3)
+    this.#view.setUint16(at, Math.floor(value / 256))
+    this.#view.setUint8(at + 2, value % 256)
+    return this
+  }
+  u32(value: number): this {
+    this.#view.setUint32(this.#reserve(4), value)
+    return this
+  }
+  /** 64 bits from a number: exact up to 2^53. */
+  u64(value: number): this {
+    const at = this.#reserve(8)
+    this.#view.setUint32(at, Math.floor(value / 2 ** 32))
+    this.#view.setUint32(at + 4, value % 2 ** 32)
+    return this
+  }
+  i16(value: number): this {
+    this.#view.setInt16(this.#reserve(2), value)
+    return this
+  }
+  i32(value: number): this {
+    this.#view.setInt32(this.#reserve(4), value)
+    return this
+  }
+  raw(value: Uint8Array): this {
+    // `#reserve` may replace the buffer, so it runs before `#bytes` is read.
+    const at = this.#reserve(value.length)
+    this.#bytes.set(value, at)
+    return this
+  }
+  zeros(length: number): this {
+    const at = this.#reserve(length)
+    this.#bytes.fill(0, at, at + length)
+    return this
+  }
+  ascii(value: string): this {
+    return this.raw(Buffer.from(value, 'latin1'))
+  }
+  /** Overwrites 32 bits written before, such as a length known only afterwards. */
+  patchU32(at: number, value: number): void {
+    this.#view.setUint32(at, value)
+  }
+  patchI32(at: number, value: number): void {
+    this.#view.setInt32(at, value)
+  }
+  /** What was written, as a view; the writer must not be used afterwards. */
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.pos)
+  }
+
+  #reserve(length: number): number {
+    const at = this.pos
+    this.pos = at + length
+    if (this.pos > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.pos))
+      this.#bytes.copy(grown, 0, 0, at)
+      this.#bytes = grown
+      this.#view = viewOf(grown)
+    }
+    return at
+  }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,92 @@
+/**
+ * Every error thrown on purpose has a code from this table. Codes are stable: programs match on them.
+ * `http` is the status that the API answers with; `meaning` is the line in `docs/errors.md`, which is generated from here.
+ */
+export const errorTable = {
+  INTERNAL: { http: 500, meaning: 'A fault of Millrace itself. The log line with the same code has the cause.' },
+  TRUNCATED: { http: 400, meaning: 'A message or file ends before what it announces.' },
+  MALFORMED: { http: 400, meaning: 'A message or file does not follow its format.' },
+  UNSUPPORTED: { http: 415, meaning: 'Valid input that asks for something Millrace does not do.' },
+  LIMIT_EXCEEDED: { http: 413, meaning: 'Input above a named limit.' },
+  TIMEOUT: { http: 504, meaning: 'Something did not happen in time.' },
+  SHUTTING_DOWN: { http: 503, meaning: 'The process is stopping; try another node or later.' },
+
+  REQUEST_INVALID: { http: 400, meaning: 'A request does not match its schema; `details` lists where.' },
+  ROUTE_NOT_FOUND: { http: 404, meaning: 'No such route.' },
+  UNAUTHORIZED: { http: 401, meaning: 'Credentials are missing or wrong.' },
+  FORBIDDEN: { http: 403, meaning: 'The credentials do not allow this.' },
+
+  CONFIG_INVALID: { http: 400, meaning: 'The configuration has an error; the message names file, line, key and remedy.' },
+  CONFIG_NOT_FOUND: { http: 400, meaning: 'The configuration file cannot be read.' },
+  LISTEN_REFUSED: { http: 400, meaning: 'An address beyond loopback is configured while nothing protects it.' },
+  LISTEN_FAILED: { http: 500, meaning: 'A port cannot be opened, most often because another program has it.' },
+
+  STREAM_NOT_FOUND: { http: 404, meaning: 'No stream has this name.' },
+  STREAM_EXISTS: { http: 409, meaning: 'A stream with this name exists already.' },
+  STREAM_IN_FILE: { http: 409, meaning: 'The stream is declared in the configuration file and can only be removed there.' },
+  STREAM_BUSY: { http: 409, meaning: 'The stream already has a publisher.' },
+  STREAM_OFFLINE: { http: 404, meaning: 'The stream has no picture now: nobody publishes and no source answers.' },
+  STREAM_STOPPED: { http: 409, meaning: 'The stream is stopped; start it first.' },
+  STREAM_LIMIT: { http: 503, meaning: 'The configured number of streams or readers is reached.' },
+  STREAM_NOT_PUBLISHABLE: { http: 409, meaning: 'The stream takes its picture from its own sources only.' },
+  CODEC_UNSUPPORTED: { http: 415, meaning: 'A track has a codec that Millrace does not carry.' },
+
+  SOURCE_UNREACHABLE: { http: 502, meaning: 'A source did not answer, refused the connection, or closed it.' },
+  SOURCE_REFUSED: { http: 502, meaning: 'A source answered with an error of its own, such as 401 or 404.' },
+  SOURCE_SILENT: { http: 504, meaning: 'A source is connected but sends no media.' },
+
+  RECORDING_NOT_FOUND: { http: 404, meaning: 'Nothing is recorded there.' },
+  RECORDING_DISABLED: { http: 409, meaning: 'The stream has no recording policy, or no disk to record to.' },
+  DISK_FULL: { http: 507, meaning: 'The disk has less free space than its floor, and nothing may be deleted.' },
+
+  OBJECT_NOT_FOUND: { http: 404, meaning: 'No object has this key.' },
+  OBJECT_EXISTS: { http: 409, meaning: 'An object with this key exists already.' },
+  OBJECTS_UNAVAILABLE: { http: 503, meaning: 'The object store does not answer or refuses.' },
+  DATABASE_UNAVAILABLE: { http: 503, meaning: 'The database does not answer or refuses.' },
+  DATABASE_NEWER: { http: 500, meaning: 'The database was migrated by a newer Millrace.' },
+
+  CODEC_FAILED: { http: 500, meaning: 'The codec process failed, crashed, or hung and was ended.' },
+  API_UNREACHABLE: { http: 502, meaning: 'The command line could not reach the API.' },
+} as const satisfies Record<string, { http: number; meaning: string }>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** The one error type thrown on purpose. The message says what happened, to what, and what to do. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  /** Where exactly, for programs: field paths, limits, offsets. */
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { details?: Record<string, unknown> }) {
+    super(message, options)
+    this.code = code
+    this.details = options?.details
+  }
+
+  get httpStatus(): number {
+    return errorTable[this.code].http
+  }
+}
+
+/** Whatever was thrown, as an `AppError`: unknown faults become `INTERNAL` with the original as cause. */
+export function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown
+  return new AppError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+}
+
+/** The page `docs/errors.md`. */
+export function errorDocument(): string {
+  const rows = Object.entries(errorTable).map(([code, { http, meaning }]) => `| \`${code}\` | ${http} | ${meaning} |`)
+  return [
+    '# Error codes',
+    '',
+    'Every refusal and fault has one of these codes: in API answers as `{ "code", "message", "details"? }`, in log lines as `code`, in RTSP',
+    'answers as the header `Millrace-Error`. Codes are stable; messages are for people and may change.',
+    '',
+    '| code | HTTP | meaning |',
+    '|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
