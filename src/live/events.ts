@@ -1,0 +1,30 @@
+/** What happens to streams and recordings, for whoever listens: the events API now, webhooks and the log later. */
+export type StreamEvent =
+  | { type: 'stream.online'; stream: string; source: string; tracks: string[] }
+  | { type: 'stream.offline'; stream: string; reason: string }
+  | { type: 'stream.recovered'; stream: string; source: string; offlineMs: number }
+  | { type: 'stream.source-switched'; stream: string; from: string; to: string; reason: string }
+  | { type: 'stream.created' | 'stream.changed' | 'stream.removed' | 'stream.started' | 'stream.stopped'; stream: string }
+  | { type: 'reader.dropped'; stream: string; readerId: string; protocol: string; droppedUnits: number; droppedMs: number }
+  | { type: 'recording.started'; stream: string }
+  | { type: 'recording.stopped'; stream: string; reason: string }
+  | { type: 'recording.paused' | 'recording.resumed'; stream: string }
+  | {
+      type: 'recording.segment-closed'
+      stream: string
+      segmentId: string
+      startedAtMs: number
+      durationMs: number
+      sizeBytes: number
+    }
+  | {
+      type: 'recording.deleted'
+      stream: string
+      segmentId: string
+      reason: 'age' | 'size' | 'free-space' | 'request'
+      sizeBytes: number
+    }
+
+export interface EventSink {
+  emit(event: StreamEvent): void
+}
