@@ -1,0 +1,239 @@
+import { link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { addAbortSignal } from 'node:stream'
+import type { Clock } from '#lib/clock.ts'
+import { AppError } from '#lib/errors.ts'
+import { newId } from '#lib/ids.ts'
+import { listKeys } from './directory-listing.ts'
+import { checkObjectKey } from './object-key.ts'
+import {
+  exactly,
+  pageLimit,
+  resolveRange,
+  type GetOptions,
+  type ListOptions,
+  type ObjectBody,
+  type ObjectContent,
+  type ObjectInfo,
+  type ObjectPage,
+  type ObjectStore,
+  type PutOptions,
+} from './object-store.ts'
+
+/** Unfinished objects; no key can begin with a dot. */
+const temporaryFolder = '.unfinished'
+/** A file that nobody has written to for this long belongs to no running put, also of another process. */
+const leftoverAgeMs = 60 * 60_000
+/** A delete may prune the folder that a put has just made; then the put makes it again. */
+const maxPublishAttempts = 10
+
+/** Objects as files below one directory, where the key is the path. Several processes may share it. */
+export class DirectoryStore implements ObjectStore {
+  readonly #root: string
+  readonly #clock: Clock
+
+  private constructor(root: string, clock: Clock) {
+    this.#root = root
+    this.#clock = clock
+  }
+
+  /** Makes the directory when it is missing, and removes what a crash left unfinished. */
+  static async open({ directory, clock }: { directory: string; clock: Clock }): Promise<DirectoryStore> {
+    const store = new DirectoryStore(directory, clock)
+    await store.#guard({}, () => store.#sweep())
+    return store
+  }
+
+  async put(key: string, body: ObjectBody, { ifNoneMatch, signal }: PutOptions = {}): Promise<void> {
+    const temporary = join(this.#root, temporaryFolder, newId(this.#clock.nowMs()))
+    try {
+      await this.#guard({ key, signal }, async () => {
+        const path = this.#path(key)
+        await writeDurably(temporary, body, signal)
+        await publish(temporary, path, { isNew: ifNoneMatch === '*' })
+      })
+    } finally {
+      if (!(body instanceof Uint8Array)) body.stream.destroy()
+      await rm(temporary, { force: true }).catch(ignore('ENOTDIR'))
+    }
+  }
+
+  async get(key: string, { range, signal }: GetOptions = {}): Promise<ObjectContent> {
+    return await this.#guard({ key, signal }, async () => {
+      const file = await open(this.#path(key), 'r')
+      try {
+        const info = infoOf(key, await file.stat({ bigint: true }))
+        const bytes = range ? resolveRange(key, info.sizeBytes, range) : undefined
+        const stream = file.createReadStream(bytes ? { start: bytes.first, end: bytes.last } : {})
+        return { ...info, stream: signal ? addAbortSignal(signal, stream) : stream }
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    })
+  }
+
+  async head(key: string, { signal }: { signal?: AbortSignal } = {}): Promise<ObjectInfo> {
+    return await this.#guard({ key, signal }, async () => infoOf(key, await stat(this.#path(key), { bigint: true })))
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#guard({ key }, async () => {
+      await this.#requireRoot()
+      await unlink(this.#path(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))
+      await this.#prune(dirname(key))
+    })
+  }
+
+  async deleteMany(keys: readonly string[]): Promise<void> {
+    keys.forEach(checkObjectKey)
+    for (const key of keys) await this.delete(key)
+  }
+
+  async list({ prefix = '', after = '', limit, signal }: ListOptions = {}): Promise<ObjectPage> {
+    const count = pageLimit(limit)
+    return await this.#guard({ signal }, async () => {
+      await this.#requireRoot()
+      const keys: string[] = []
+      for await (const key of listKeys(this.#root, { prefix, after })) {
+        signal?.throwIfAborted()
+        keys.push(key)
+        if (keys.length > count) break
+      }
+      const page = keys.slice(0, count)
+      const infos = await Promise.all(page.map((key) => this.#find(key)))
+      const next = keys.length > count ? page.at(-1) : undefined
+      return { objects: infos.filter((info) => info !== undefined), ...(next === undefined ? {} : { next }) }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #path(key: string): string {
+    checkObjectKey(key)
+    return join(this.#root, key)
+  }
+
+  /** An empty mount point is no empty store: the folder made at the start is on the real disk only. */
+  async #requireRoot(): Promise<void> {
+    try {
+      await stat(join(this.#root, temporaryFolder))
+    } catch (cause) {
+      const message = `objects directory ${this.#root} is not there any more; is its disk mounted?`
+      throw new AppError('OBJECTS_UNAVAILABLE', message, { cause })
+    }
+  }
+
+  /** Deleted since it was listed: `undefined`. */
+  async #find(key: string): Promise<ObjectInfo | undefined> {
+    const found = await stat(join(this.#root, key), { bigint: true }).catch(ignore('ENOENT', 'ENOTDIR'))
+    return found ? infoOf(key, found) : undefined
+  }
+
+  /** Removes folders that are empty, from this one upwards. */
+  async #prune(folder: string): Promise<void> {
+    for (let path = folder; path !== '.'; path = dirname(path)) {
+      const isGone = await rmdir(join(this.#root, path)).then(
+        () => true,
+        () => false, // has entries, or another delete was faster
+      )
+      if (!isGone) return
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const folder = join(this.#root, temporaryFolder)
+    await mkdir(folder, { recursive: true })
+    for (const name of await readdir(folder)) {
+      const file = await stat(join(folder, name)).catch(ignore('ENOENT'))
+      if (file && this.#clock.nowMs() - file.mtimeMs > leftoverAgeMs) await rm(join(folder, name), { force: true })
+    }
+  }
+
+  async #guard<T>({ key, signal }: { key?: string; signal?: AbortSignal | undefined }, step: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted()
+    try {
+      return await step()
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) await this.#requireRoot()
+      throw translate(error, { root: this.#root, key: key ?? '' })
+    }
+  }
+}
+
+async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal | undefined): Promise<void> {
+  await using file = await open(path, 'wx')
+  if (body instanceof Uint8Array) {
+    await file.writeFile(body, signal ? { signal } : {})
+  } else {
+    const stream = signal ? addAbortSignal(signal, body.stream) : body.stream
+    await file.writeFile(exactly(stream, body.sizeBytes))
+  }
+  await file.datasync()
+}
+
+/** Gives a finished file its place, in one step, and makes that survive a power cut. */
+async function publish(temporary: string, path: string, { isNew }: { isNew: boolean }): Promise<void> {
+  const folder = dirname(path)
+  let firstMade: string | undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      firstMade = (await mkdir(folder, { recursive: true })) ?? firstMade
+      await (isNew ? link(temporary, path) : rename(temporary, path))
+      break
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || attempt === maxPublishAttempts) throw error
+    }
+  }
+  const topFolder = firstMade === undefined ? folder : dirname(firstMade)
+  for (let current = folder; ; current = dirname(current)) {
+    await syncFolder(current)
+    if (current === topFolder) return
+  }
+}
+
+/** A folder that is gone already was emptied by a delete in the meantime. */
+async function syncFolder(path: string): Promise<void> {
+  await using folder: FileHandle | undefined = await open(path, 'r').catch(ignore('ENOENT'))
+  await folder?.sync()
+}
+
+function infoOf(key: string, file: BigIntStats): ObjectInfo {
+  if (!file.isFile()) throw notFound(key)
+  const { size, ino, mtimeNs } = file
+  const etag = `"${mtimeNs.toString(36)}-${ino.toString(36)}-${size.toString(36)}"`
+  return { key, sizeBytes: Number(size), etag, modifiedAt: file.mtime }
+}
+
+function translate(error: unknown, { root, key }: { root: string; key: string }): unknown {
+  if (error instanceof AppError || !(error instanceof Error && 'syscall' in error)) return error
+  const options = { cause: error }
+  const code = codeOf(error)
+  const isRead = error.syscall === 'open' || error.syscall === 'stat'
+  if (isRead && ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(code)) return notFound(key, error)
+  if (error.syscall === 'link' && code === 'EEXIST')
+    return new AppError('OBJECT_EXISTS', `object "${key}" exists already`, options)
+  if (['EEXIST', 'ENOTDIR', 'EISDIR'].includes(code)) {
+    return new AppError('OBJECT_EXISTS', `object "${key}" and another one would be file and folder of one name`, options)
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new AppError('DISK_FULL', `object "${key}" does not fit on the disk of ${root}; free some space`, options)
+  }
+  return new AppError('OBJECTS_UNAVAILABLE', `objects directory ${root} fails: ${error.message}`, options)
+}
+
+function notFound(key: string, cause?: unknown): AppError {
+  return new AppError('OBJECT_NOT_FOUND', `there is no object "${key}"`, { cause })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+function ignore(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!codes.includes(codeOf(error))) throw error
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Objects: immutable byte strings under keys, in a directory or in an S3 bucket.
+ *
+ *   openObjectStore ─► directory-store.ts ─► directory-listing.ts
+ *                 └──► s3-store.ts ─► s3-errors.ts
+ *
+ * Keys are paths such as `library/asset/segment-1.m4s`; what is allowed is in object-key.ts. No key may be the folder of another.
+ * Both keep the contract below; `test/conformance/objects-suite.ts` holds them to it.
+ */
+import type { Readable } from 'node:stream'
+import { AppError } from '#lib/errors.ts'
+
+/** Bytes, or a stream with its exact length. The store owns the stream from the call on and destroys it in the end. */
+export type ObjectBody = Uint8Array | { readonly stream: Readable; readonly sizeBytes: number }
+
+export type ObjectInfo = {
+  readonly key: string
+  readonly sizeBytes: number
+  /** Changes with the content; quoted, as in the HTTP header. */
+  readonly etag: string
+  readonly modifiedAt: Date
+}
+
+/** `sizeBytes` is the whole object's, whatever range was asked for. Whoever got the stream reads it to the end or destroys it. */
+export type ObjectContent = ObjectInfo & { readonly stream: Readable }
+
+/** Without `lengthBytes`: to the end. A longer one is cut at the end. */
+export type ByteRange = { readonly offsetBytes: number; readonly lengthBytes?: number }
+
+export type PutOptions = {
+  /**
+   * Fails with `OBJECT_EXISTS` in place of overwriting. Where a request was tried again after a broken connection, the object that is in
+   * the way may be of the first try: whoever has a key to himself compares and goes on.
+   */
+  readonly ifNoneMatch?: '*'
+  /** Kept by S3 for those who fetch from the bucket; a directory has no place for it. */
+  readonly contentType?: string
+  readonly signal?: AbortSignal
+}
+
+export type GetOptions = { readonly range?: ByteRange; readonly signal?: AbortSignal }
+
+/** `after`: keys above this one only; `limit`: 1 to 1000, default 1000. */
+export type ListOptions = {
+  readonly prefix?: string
+  readonly after?: string
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
+/** At most `limit` objects; `next`, when there may be more, is the `after` of the next page. */
+export type ObjectPage = { readonly objects: readonly ObjectInfo[]; readonly next?: string }
+
+/**
+ * All fail with `OBJECT_KEY_INVALID` for keys outside the rule, and with `OBJECTS_UNAVAILABLE` when the store does not answer or
+ * refuses. A fired `signal` rejects with its reason.
+ */
+export interface ObjectStore extends AsyncDisposable {
+  /** Readers see the old object or the whole new one. Kept, also across a power cut, when it returns. */
+  put(key: string, body: ObjectBody, options?: PutOptions): Promise<void>
+  /** Throws `OBJECT_NOT_FOUND`, and `RANGE_NOT_SATISFIABLE` for a range that begins at or behind the end. */
+  get(key: string, options?: GetOptions): Promise<ObjectContent>
+  /** Throws `OBJECT_NOT_FOUND`. */
+  head(key: string, options?: { readonly signal?: AbortSignal }): Promise<ObjectInfo>
+  /** Deleting what is not there succeeds. */
+  delete(key: string): Promise<void>
+  /** The same for many; after a failure some may be gone. */
+  deleteMany(keys: readonly string[]): Promise<void>
+  /** In order of the keys' UTF-8 bytes. A page may be shorter than `limit` although there are more. */
+  list(options?: ListOptions): Promise<ObjectPage>
+}
+
+/** First and last byte of a range in an object, both included. */
+export function resolveRange(key: string, sizeBytes: number, range: ByteRange): { first: number; last: number } {
+  checkRange(key, range)
+  const { offsetBytes: first, lengthBytes = Infinity } = range
+  if (first >= sizeBytes) throw rangeError(key, `begins at ${first}, the object has ${sizeBytes} bytes`)
+  return { first, last: Math.min(sizeBytes, first + lengthBytes) - 1 }
+}
+
+/** Refuses ranges that can be in no object. */
+export function checkRange(key: string, { offsetBytes, lengthBytes = 1 }: ByteRange): void {
+  const isSound = Number.isSafeInteger(offsetBytes) && offsetBytes >= 0 && Number.isSafeInteger(lengthBytes) && lengthBytes > 0
+  if (!isSound) throw rangeError(key, `of ${lengthBytes} bytes at ${offsetBytes} is none`)
+}
+
+export function rangeError(key: string, message: string): AppError {
+  return new AppError('RANGE_NOT_SATISFIABLE', `range of object "${key}" ${message}`)
+}
+
+export function pageLimit(limit = 1000): number {
+  return Math.min(1000, Math.max(1, limit))
+}
+
+/** The chunks of a stream that must be exactly `sizeBytes` long; throws `TRUNCATED` or `LIMIT_EXCEEDED` when it is not. */
+export async function* exactly(stream: Readable, sizeBytes: number): AsyncGenerator<Buffer> {
+  let received = 0
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk)
+    received += bytes.length
+    if (received > sizeBytes) throw new AppError('LIMIT_EXCEEDED', `body is longer than the ${sizeBytes} bytes announced`)
+    yield bytes
+  }
+  if (received < sizeBytes) throw new AppError('TRUNCATED', `body ended after ${received} of ${sizeBytes} bytes`)
+}
