@@ -10,12 +10,15 @@ export class Writer {
     this.#view = viewOf(this.#bytes)
   }
 
+  // In all of these `#reserve` may replace the buffer, so it runs before `#view` and `#bytes` are read.
   u8(value: number): this {
-    this.#view.setUint8(this.#reserve(1), value)
+    const at = this.#reserve(1)
+    this.#view.setUint8(at, value)
     return this
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#reserve(2), value)
+    const at = this.#reserve(2)
+    this.#view.setUint16(at, value)
     return this
   }
   u24(value: number): this {
@@ -25,7 +28,8 @@ export class Writer {
     return this
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#reserve(4), value)
+    const at = this.#reserve(4)
+    this.#view.setUint32(at, value)
     return this
   }
   /** 64 bits from a number: exact up to 2^53. */
@@ -36,15 +40,16 @@ export class Writer {
     return this
   }
   i16(value: number): this {
-    this.#view.setInt16(this.#reserve(2), value)
+    const at = this.#reserve(2)
+    this.#view.setInt16(at, value)
     return this
   }
   i32(value: number): this {
-    this.#view.setInt32(this.#reserve(4), value)
+    const at = this.#reserve(4)
+    this.#view.setInt32(at, value)
     return this
   }
   raw(value: Uint8Array): this {
-    // `#reserve` may replace the buffer, so it runs before `#bytes` is read.
     const at = this.#reserve(value.length)
     this.#bytes.set(value, at)
     return this

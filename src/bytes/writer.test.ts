@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Writer } from './writer.ts'
+
+const cases: [string, (w: Writer) => unknown, string][] = [
+  ['u8', (w) => w.u8(0x12), '12'],
+  ['u16', (w) => w.u16(0x1234), '1234'],
+  ['u24', (w) => w.u24(0x12_3456), '123456'],
+  ['u32', (w) => w.u32(0x1234_5678), '12345678'],
+  ['u64', (w) => w.u64(0x12_3456_789a), '000000123456789a'],
+  ['i16', (w) => w.i16(-2), 'fffe'],
+  ['i32', (w) => w.i32(-2), 'fffffffe'],
+  ['raw', (w) => w.raw(Buffer.from('abcd', 'hex')), 'abcd'],
+  ['zeros', (w) => w.zeros(3), '000000'],
+]
+
+for (const [name, write, hex] of cases) {
+  test(`${name} is written whole where the buffer has to grow`, () => {
+    for (let filled = 0; filled <= 8; filled++) {
+      const w = new Writer(8)
+      for (let i = 0; i < filled; i++) w.u8(0xee)
+      write(w)
+      assert.equal(w.finish().toString('hex'), 'ee'.repeat(filled) + hex)
+    }
+  })
+}
