@@ -13,6 +13,8 @@ export const errorTable = {
 
   REQUEST_INVALID: { http: 400, meaning: 'A request does not match its schema; `details` lists where.' },
   ROUTE_NOT_FOUND: { http: 404, meaning: 'No such route.' },
+  RANGE_NOT_SATISFIABLE: { http: 416, meaning: 'The byte range asked for begins behind the end of the file.' },
+  CLIENT_LIMIT: { http: 503, meaning: 'As many clients are connected to this as are allowed.' },
   UNAUTHORIZED: { http: 401, meaning: 'Credentials are missing or wrong.' },
   FORBIDDEN: { http: 403, meaning: 'The credentials do not allow this.' },
 
@@ -28,17 +30,38 @@ export const errorTable = {
   STREAM_OFFLINE: { http: 404, meaning: 'The stream has no picture now: nobody publishes and no source answers.' },
   STREAM_STOPPED: { http: 409, meaning: 'The stream is stopped; start it first.' },
   STREAM_LIMIT: { http: 503, meaning: 'The configured number of streams or readers is reached.' },
+  HLS_DISABLED: { http: 409, meaning: 'The stream is not packaged for HLS.' },
   STREAM_NOT_PUBLISHABLE: { http: 409, meaning: 'The stream takes its picture from its own sources only.' },
   CODEC_UNSUPPORTED: { http: 415, meaning: 'A track has a codec that Millrace does not carry.' },
+
+  HLS_FILE_NOT_FOUND: {
+    http: 404,
+    meaning: 'The HLS file is no longer, or never was, in the live window; load the playlist again.',
+  },
+  HLS_NOT_READY: { http: 503, meaning: 'A playlist or part did not come in time; ask again.' },
+  METHOD_NOT_ALLOWED: {
+    http: 405,
+    meaning: 'The resource does not take this HTTP method; the Allow header lists those it takes.',
+  },
 
   SOURCE_UNREACHABLE: { http: 502, meaning: 'A source did not answer, refused the connection, or closed it.' },
   SOURCE_REFUSED: { http: 502, meaning: 'A source answered with an error of its own, such as 401 or 404.' },
   SOURCE_SILENT: { http: 504, meaning: 'A source is connected but sends no media.' },
 
-  RECORDING_NOT_FOUND: { http: 404, meaning: 'Nothing is recorded there.' },
-  RECORDING_DISABLED: { http: 409, meaning: 'The stream has no recording policy, or no disk to record to.' },
-  DISK_FULL: { http: 507, meaning: 'The disk has less free space than its floor, and nothing may be deleted.' },
+  RTSP_SESSION_NOT_FOUND: { http: 404, meaning: 'An RTSP request names a session that does not exist, or has timed out.' },
+  RTSP_STATE_INVALID: {
+    http: 409,
+    meaning: 'An RTSP request that does not fit the state of its session, such as PLAY before SETUP.',
+  },
+  RTSP_TRANSPORT_UNSUPPORTED: { http: 415, meaning: 'An RTSP peer accepts none of the transports that are possible.' },
 
+  RECORDING_NOT_FOUND: { http: 404, meaning: 'Nothing is recorded there.' },
+  DISK_FULL: { http: 507, meaning: 'The disk has less free space than its floor, and nothing may be deleted.' },
+  DISK_SLOW: { http: 507, meaning: 'The disk takes recordings more slowly than they come; parts were left out.' },
+  DISK_FAILED: { http: 500, meaning: 'The disk refuses to read or write recordings for a reason other than space.' },
+  RECORDING_OPEN: { http: 409, meaning: 'The file is being recorded; stop the recording or wait until it is closed.' },
+
+  OBJECT_KEY_INVALID: { http: 400, meaning: 'A key that cannot name an object; the message says why.' },
   OBJECT_NOT_FOUND: { http: 404, meaning: 'No object has this key.' },
   OBJECT_EXISTS: { http: 409, meaning: 'An object with this key exists already.' },
   OBJECTS_UNAVAILABLE: { http: 503, meaning: 'The object store does not answer or refuses.' },
@@ -46,6 +69,8 @@ export const errorTable = {
   DATABASE_NEWER: { http: 500, meaning: 'The database was migrated by a newer Millrace.' },
 
   CODEC_FAILED: { http: 500, meaning: 'The codec process failed, crashed, or hung and was ended.' },
+  USAGE: { http: 400, meaning: 'The command line is not understood; `--help` after the command shows how to write it.' },
+  OUTPUT_FAILED: { http: 500, meaning: 'The command line cannot write its output file; the message says why.' },
   API_UNREACHABLE: { http: 502, meaning: 'The command line could not reach the API.' },
 } as const satisfies Record<string, { http: number; meaning: string }>
 

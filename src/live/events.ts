@@ -9,6 +9,8 @@ export type StreamEvent =
   | { type: 'recording.started'; stream: string }
   | { type: 'recording.stopped'; stream: string; reason: string }
   | { type: 'recording.paused' | 'recording.resumed'; stream: string }
+  | { type: 'recording.failed'; stream: string; code: string; message: string }
+  | { type: 'recording.recovered'; stream: string; failedMs: number; droppedParts: number }
   | {
       type: 'recording.segment-closed'
       stream: string

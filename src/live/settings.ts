@@ -25,8 +25,6 @@ export const recordingPolicySchema = Type.Object(
 )
 export type RecordingPolicy = Static<typeof recordingPolicySchema>
 
-export const hlsModes = ['always', 'on-demand', 'off'] as const
-
 /** What somebody wants a stream to be: the same in the configuration file, the API and the database. */
 export const streamSpecSchema = Type.Object(
   {
@@ -115,7 +113,7 @@ export const liveSettingsSchema = Type.Object(
       maximum: 30,
       description: 'Shortest HLS segment; it ends at the first keyframe after that.',
     }),
-    segmentCount: Type.Integer({ default: 7, minimum: 3, maximum: 1000, description: 'HLS segments kept in memory per stream.' }),
+    segmentCount: Type.Integer({ default: 4, minimum: 3, maximum: 1000, description: 'HLS segments in a live playlist; more are kept when these are shorter than three target durations.' }),
   },
   { additionalProperties: false },
 )

@@ -160,7 +160,7 @@ export class SourceRunner {
   }
 
   async #run(slot: Slot, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (;;) {
       slot.attempts += 1
       slot.retryAtMs = undefined
       slot.state = 'connecting'
@@ -178,7 +178,7 @@ export class SourceRunner {
         'source lost',
       )
       this.#evaluate()
-      await sleep(waitMs, signal)
+      if (!(await sleep(waitMs, signal))) return
     }
   }
 

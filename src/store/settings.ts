@@ -13,7 +13,6 @@ export const databaseSettingsSchema = Type.Object(
   },
   { additionalProperties: false },
 )
-export type DatabaseSettings = Static<typeof databaseSettingsSchema>
 
 /** The `[objects]` section: a directory, or a bucket when `bucket` is set. */
 export const objectsSettingsSchema = Type.Object(

@@ -1,7 +1,7 @@
 import type { AccessUnit } from '#formats/media/access-unit.ts'
 import type { Track } from '#formats/media/track.ts'
 
-/** Real parameter sets of a 320x240 H.264 stream made by x264 (High profile, level 1.3). */
+/** Real parameter sets of a 320x180 H.264 stream made by x264 (High profile, level 1.3). */
 export const h264Parameters = {
   codec: 'h264',
   sps: Buffer.from('6764000dacd941419f9f011000000300100000030320f1429960', 'hex'),
@@ -29,7 +29,14 @@ export function unitAt(
     data.writeUInt32BE(sizeBytes - 4, 0)
     data[4] = isKeyframe ? 0x65 : 0x41
   }
-  return { track, dtsTicks, ptsTicks: dtsTicks + Math.round((compositionMs * track.clockRateHz) / 1000), ntpMs: dtsMs, isKeyframe, data }
+  return {
+    track,
+    dtsTicks,
+    ptsTicks: dtsTicks + Math.round((compositionMs * track.clockRateHz) / 1000),
+    ntpMs: dtsMs,
+    isKeyframe,
+    data,
+  }
 }
 
 /** Video at 25 fps with a keyframe each `gop` frames. */

@@ -25,10 +25,11 @@ function fragment(sequence: number, { isKeyframe = true, fromTicks = 900_000 } =
     compositionOffsetTicks: 0,
     isKeyframe: true,
   }))
-  return writeFragment(sequence, [
+  const { chunks } = writeFragment(sequence, [
     { trackId: trackIdAt(0), kind: 'video', decodeTicks: fromTicks, samples: video },
     { trackId: trackIdAt(1), kind: 'audio', decodeTicks: 2 ** 33 + 5, samples: audio },
   ])
+  return Buffer.concat(chunks)
 }
 
 function sourceOf(bytes: Buffer): ByteSource {

@@ -15,7 +15,7 @@ type Piece = { readonly init: MovieInit; readonly file: Buffer }
 function piece(tracks: readonly Track[], runs: readonly Omit<TrackFragment, 'trackId' | 'kind'>[]): Piece {
   const init = readInit(writeInitSegment(tracks))
   const fragments = runs.map((run, i) => ({ ...run, trackId: trackIdAt(i), kind: tracks[i]?.kind ?? ('video' as const) }))
-  return { init, file: writeFragment(1, fragments) }
+  return { init, file: Buffer.concat(writeFragment(1, fragments).chunks) }
 }
 
 function frames(

@@ -1,8 +1,9 @@
+import { Slabs } from '#bytes/slabs.ts'
 import { BitReader } from '#bytes/bit-reader.ts'
 import { hasAdtsSync, parseAdtsHeader } from '#formats/aac/adts.ts'
 import { parseAudioSpecificConfig } from '#formats/aac/audio-specific-config.ts'
 import { AppError } from '#lib/errors.ts'
-import type { Depacketizer, FrameSink } from './depacketizer.ts'
+import { audioSlabBytes, type Depacketizer, type FrameSink } from './depacketizer.ts'
 import type { RtpHeader } from './header.ts'
 import { wrapTimestamp } from './serial.ts'
 import type { RtpParameters } from './track-description.ts'
@@ -19,6 +20,7 @@ type Fragment = { readonly bytes: Buffer; length: number; readonly timestamp: nu
 export class AacDepacketizer implements Depacketizer {
   readonly parameters: AacParameters
   readonly #sink: FrameSink
+  readonly #slabs = new Slabs(audioSlabBytes)
   readonly #frameTicks: number
   #fragment: Fragment | undefined
 
@@ -107,7 +109,7 @@ export class AacDepacketizer implements Depacketizer {
   }
 
   #frame(bytes: Buffer, timestamp: number, arrivalMs: number): void {
-    const data = Buffer.allocUnsafeSlow(bytes.length)
+    const data = this.#slabs.take(bytes.length)
     bytes.copy(data)
     this.#sink.frame({ timestamp, arrivalMs, isKeyframe: true, data })
   }

@@ -1,4 +1,5 @@
-import type { Depacketizer, FrameSink } from './depacketizer.ts'
+import { Slabs } from '#bytes/slabs.ts'
+import { audioSlabBytes, type Depacketizer, type FrameSink } from './depacketizer.ts'
 import type { RtpHeader } from './header.ts'
 import type { RtpParameters } from './track-description.ts'
 
@@ -6,6 +7,7 @@ import type { RtpParameters } from './track-description.ts'
 export class BareDepacketizer implements Depacketizer {
   readonly parameters: RtpParameters
   readonly #sink: FrameSink
+  readonly #slabs = new Slabs(audioSlabBytes)
 
   constructor(parameters: RtpParameters, sink: FrameSink) {
     this.parameters = parameters
@@ -19,7 +21,7 @@ export class BareDepacketizer implements Depacketizer {
   push(packet: Buffer, header: RtpHeader, arrivalMs: number): void {
     const { payloadStart, payloadEnd, timestamp } = header
     if (payloadStart === payloadEnd) return
-    const data = Buffer.allocUnsafeSlow(payloadEnd - payloadStart)
+    const data = this.#slabs.take(payloadEnd - payloadStart)
     packet.copy(data, 0, payloadStart, payloadEnd)
     this.#sink.frame({ timestamp, arrivalMs, isKeyframe: true, data })
   }

@@ -24,6 +24,9 @@ export type RtpFrame = {
   readonly data: Buffer
 }
 
+/** A second of music, five of speech: frames of sound are too small for memory of their own. */
+export const audioSlabBytes = 16 * 1024
+
 /** Where a depacketizer leaves what it finds. Called within `push` and `gap`. */
 export interface FrameSink {
   frame(frame: RtpFrame): void

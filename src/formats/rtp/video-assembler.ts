@@ -1,9 +1,12 @@
+import { Slabs } from '#bytes/slabs.ts'
 import { hasStartCode, splitAnnexB } from '#formats/h264/annex-b.ts'
 import type { FrameSink, PayloadProblem } from './depacketizer.ts'
 
 /** Largest video access unit that is taken: 16 MiB, several times an 8K intra picture of a good encoder. */
 export const maxUnitBytes = 16 * 1024 * 1024
 
+/** Half a second of 4 Mbit/s. */
+const slabBytes = 256 * 1024
 const firstCapacity = 64 * 1024
 const lengthBytes = 4
 
@@ -34,7 +37,7 @@ export interface NalRules {
 
 /**
  * Joins NAL units to access units, each in one buffer with length prefixes. Payloads are copied twice: into scratch memory that is
- * kept, and from there into one exact buffer per unit, because packets are views into 64 kB socket reads that must not be held.
+ * kept, and from there into a slab, because packets are views into 64 kB socket reads that must not be held.
  *
  * A unit ends at the marker bit, or at the next timestamp where senders do not set it. A unit is damaged when a packet was lost inside it,
  * or before it unless its first slice is seen to begin a picture.
@@ -42,6 +45,7 @@ export interface NalRules {
 export class VideoAssembler {
   readonly #rules: NalRules
   readonly #sink: FrameSink
+  readonly #slabs = new Slabs(slabBytes)
   #bytes = Buffer.allocUnsafeSlow(firstCapacity)
   #length = 0
   /** Where the length prefix of the open NAL unit is. */
@@ -142,7 +146,7 @@ export class VideoAssembler {
       this.#sink.discarded()
     } else if (this.#hasSlice) {
       this.#isOpen = false
-      const data = Buffer.allocUnsafeSlow(this.#length)
+      const data = this.#slabs.take(this.#length)
       this.#bytes.copy(data, 0, 0, this.#length)
       this.#sink.frame({ timestamp: this.#timestamp, arrivalMs: this.#arrivalMs, isKeyframe: this.#isKeyframe, data })
     }

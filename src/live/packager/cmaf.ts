@@ -23,7 +23,10 @@ export type Part = {
   readonly durationMs: number
   /** Wall time of the first sample of the leading track, milliseconds since the Unix epoch. */
   readonly ntpMs: number
-  readonly bytes: Buffer
+  /** The chunk as it stands on disk and on the wire: its head, then the samples' own memory. Nothing is copied. */
+  readonly chunks: readonly Buffer[]
+  /** Of all chunks together. */
+  readonly sizeBytes: number
 }
 
 /** A segment starts with a keyframe and ends before another. `parts` grows while it is the last one. */

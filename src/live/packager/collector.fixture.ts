@@ -33,7 +33,7 @@ export class Collector implements PackagerListener {
   /** What all parts have of one track, part by part. */
   runs(trackId: number): { part: Part; run: WalkedTrack }[] {
     return this.parts.flatMap((part) => {
-      const [fragment, ...more] = walkFragments(part.bytes)
+      const [fragment, ...more] = walkFragments(Buffer.concat(part.chunks))
       assert.ok(fragment && more.length === 0)
       return fragment.tracks.filter((run) => run.trackId === trackId).map((run) => ({ part, run }))
     })

@@ -62,7 +62,7 @@ export function describeVariant(view: WindowView, { framesPerSecond }: { framesP
   const last = view.segments.at(-1)
   const video = last?.init.tracks.find((track) => track.kind === 'video')
   const measured = view.segments.filter((segment) => segment.durationMs > 0)
-  const bits = measured.map((segment) => segment.parts.reduce((sum, part) => sum + part.bytes.length, 0) * 8)
+  const bits = measured.map((segment) => segment.parts.reduce((sum, part) => sum + part.sizeBytes, 0) * 8)
   const totalMs = measured.reduce((sum, segment) => sum + segment.durationMs, 0)
   return {
     uri: playlistFiles.live,

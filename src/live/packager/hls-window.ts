@@ -24,7 +24,7 @@ export type PlaylistRequest = { msn?: number; part?: number; skip?: boolean; sig
 /** Segments marked as missing at the start of a low-latency playlist: iOS does not play a shorter one. */
 const initialGaps = 7
 /** Segments that left the playlist and can still be loaded, for players that read it before. */
-const lingeringSegments = 3
+const lingeringSegments = 2
 /** A keyframe interval may grow by this much before a segment is longer than the target duration promised. */
 const targetHeadroom = 1.5
 /** A first segment longer than this is played while it is made; its target duration is then a guess. */
@@ -187,7 +187,7 @@ export class HlsWindow implements PackagerListener {
     return segment.isComplete
       ? mediaFile(
           segment.init,
-          segment.parts.map((part) => part.bytes),
+          segment.parts.flatMap((part) => part.chunks),
         )
       : undefined
   }
@@ -273,7 +273,7 @@ export class HlsWindow implements PackagerListener {
 }
 
 function partFile(part: Part | undefined): HlsFile | undefined {
-  return part && mediaFile(part.init, [part.bytes])
+  return part && mediaFile(part.init, part.chunks)
 }
 
 function mediaFile(init: InitSegment, chunks: readonly Buffer[]): HlsFile {

@@ -36,7 +36,7 @@ export class LiveSegment implements Segment {
   add(part: Part): void {
     this.#parts.push(part)
     this.#durationMs += part.durationMs
-    this.#sizeBytes += part.bytes.length
+    this.#sizeBytes += part.sizeBytes
   }
 
   complete(): void {

@@ -274,7 +274,7 @@ export class Packager implements ReaderSink {
     if (leading === undefined || first === undefined) return
     const segment = this.#segment ?? this.#openSegment(leading, first)
     const runs = [{ lane: leading, samples: frames }, ...others.map((lane) => ({ lane, samples: lane.take(beforeMs) }))]
-    const bytes = writeFragment(
+    const { chunks, sizeBytes } = writeFragment(
       this.#parts + 1,
       runs.flatMap(({ lane, samples }, index) => {
         const decodeTicks = samples[0]?.decodeTicks
@@ -290,7 +290,8 @@ export class Packager implements ReaderSink {
       startMs: ticksToMs(first.decodeTicks, leading.clockRateHz),
       durationMs: ticksToMs(sumTicks(frames), leading.clockRateHz),
       ntpMs: first.ntpMs,
-      bytes,
+      chunks,
+      sizeBytes,
     }
     this.#count(part, frames.length)
     segment.add(part)
@@ -299,7 +300,7 @@ export class Packager implements ReaderSink {
 
   #count(part: Part, frames: number): void {
     this.#parts += 1
-    this.#bytes += part.bytes.length
+    this.#bytes += part.sizeBytes
     this.#segmentFrames += frames
     if (part.durationMs > this.#partTarget.ms) this.#longParts += 1
   }

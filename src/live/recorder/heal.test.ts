@@ -34,12 +34,12 @@ function wholeFile(segment: Pick<RecordingSegment, 'id' | 'stream' | 'sessionId'
   let sizeBytes = head.length
   let durationMs = 0
   for (const part of parts) {
-    sizeBytes += part.bytes.length
+    sizeBytes += part.sizeBytes
     durationMs += part.durationMs
     ends.push({ sizeBytes, durationMs: Math.round(durationMs) })
   }
   return {
-    bytes: Buffer.concat([head, ...parts.map((part) => part.bytes)]),
+    bytes: Buffer.concat([head, ...parts.flatMap((part) => part.chunks)]),
     headBytes: head.length,
     ends,
     initSizeBytes: init.length,

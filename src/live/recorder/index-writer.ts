@@ -7,6 +7,8 @@ import type { RecordingIndex, RecordingSegment } from './recording-index.ts'
 /** Rows that wait for the database; beyond this the oldest are let go, and healing finds their files at the next start. */
 const maxPendingRows = 20_000
 const rowsPerWrite = 200
+/** Rows gather this long: each write costs a sync of the database, 1 to 10 ms on a busy disk during which SQLite holds the event loop. */
+const gatherMs = 250
 /** How often a database may refuse while the writer is closed. */
 const closeAttempts = 5
 
@@ -62,8 +64,7 @@ export class IndexWriter implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    // One turn of the loop gathers what is put in the same tick.
-    await Promise.resolve()
+    await sleep(gatherMs, this.#closing.signal)
     while (this.#pending.size > 0 && !this.#closing.signal.aborted) {
       if (!(await this.#writeOnce())) await sleep(this.#backoff.nextMs(), this.#closing.signal)
     }

@@ -267,7 +267,7 @@ export class Recorder implements PackagerListener, AsyncDisposable {
 
   #append(current: OpenFile, part: Part): void {
     const unwrittenBytes = this.unwrittenBytes
-    if (unwrittenBytes > 0 && unwrittenBytes + part.bytes.length > this.#maxQueuedBytes) {
+    if (unwrittenBytes > 0 && unwrittenBytes + part.sizeBytes > this.#maxQueuedBytes) {
       const { stream } = this.#options
       this.#fail(
         new AppError(

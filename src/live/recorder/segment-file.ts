@@ -19,7 +19,7 @@ export type SegmentFileOptions = {
 }
 
 /** `durationMs`: of the file up to the end of this part. */
-type Queued = { readonly bytes: Buffer; readonly durationMs: number }
+type Queued = { readonly chunks: readonly Buffer[]; readonly sizeBytes: number; readonly durationMs: number }
 
 /**
  * One file being recorded. `append` only queues; `flush` writes all that is queued with one call to the system. The buffers are shared
@@ -55,8 +55,9 @@ export class SegmentFile {
   /** Queues a part; `durationMs` is that of the file up to the part's end. */
   append(part: Part, durationMs: number): void {
     if (this.#isFinished) return
-    this.#queue.push({ bytes: part.bytes, durationMs })
-    this.#unwrittenBytes += part.bytes.length
+    const { chunks, sizeBytes } = part
+    this.#queue.push({ chunks, sizeBytes, durationMs })
+    this.#unwrittenBytes += sizeBytes
     this.#unwrittenParts += 1
   }
 
@@ -120,7 +121,7 @@ export class SegmentFile {
     const headBytes = head.reduce((sum, bytes) => sum + bytes.length, 0)
     let position = start
     try {
-      for (let rest: readonly Buffer[] = [...head, ...batch.map(({ bytes }) => bytes)]; rest.length > 0;) {
+      for (let rest: readonly Buffer[] = [...head, ...batch.flatMap(({ chunks }) => chunks)]; rest.length > 0;) {
         const writtenBytes = await handle.writev(rest, position)
         if (writtenBytes === 0) throw new AppError('DISK_FAILED', `the disk took no byte of ${this.path}; check it`)
         position += writtenBytes
@@ -134,9 +135,9 @@ export class SegmentFile {
   /** Counts the parts that are whole on the disk. */
   #account(batch: readonly Queued[], { firstPartAt, endAt }: { firstPartAt: number; endAt: number }): void {
     let at = firstPartAt
-    for (const { bytes, durationMs } of batch) {
-      this.#unwrittenBytes -= bytes.length
-      at += bytes.length
+    for (const { sizeBytes, durationMs } of batch) {
+      this.#unwrittenBytes -= sizeBytes
+      at += sizeBytes
       if (at > endAt) continue
       this.#unwrittenParts -= 1
       this.#written = { sizeBytes: at, durationMs }

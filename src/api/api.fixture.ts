@@ -1,0 +1,140 @@
+/** A whole API server for tests: real streams, real recordings on a real disk, a real port. */
+import { pino } from 'pino'
+import { Value } from 'typebox/value'
+import { EventHistory } from '#eventlog/event-history.ts'
+import { systemClock } from '#lib/clock.ts'
+import { StreamPackaging } from '#live/packaging.ts'
+import { Playback } from '#live/playback/playback.ts'
+import { deleteRecording } from '#live/recorder/delete-segment.ts'
+import { IndexWriter } from '#live/recorder/index-writer.ts'
+import { Recorder } from '#live/recorder/recorder.ts'
+import { openIndex, packageInto, silentLog } from '#live/recorder/recording.fixture.ts'
+import type { SegmentQuery } from '#live/recorder/recording-index.ts'
+import { type StoredStream, StreamRegistry } from '#live/registry.ts'
+import { liveSettingsSchema } from '#live/settings.ts'
+import { temporaryDirectory } from '../../test/support/temp-directory.ts'
+import { ApiServer, type ApiServerDeps } from './server.ts'
+
+type Answer = { readonly status: number; readonly headers: Headers; readonly body: unknown }
+
+export type TestApi = AsyncDisposable & {
+  readonly server: ApiServer
+  readonly registry: StreamRegistry
+  readonly history: EventHistory
+  /** What was logged, a parsed line each. */
+  readonly logged: readonly Record<string, unknown>[]
+  fetch(path: string, init?: RequestInit): Promise<Response>
+  /** Sends `body` as JSON and reads the answer as JSON. */
+  call(method: string, path: string, body?: unknown): Promise<Answer>
+  /** Records some seconds of `stream`; the files are closed when this resolves. */
+  record(stream: string, options?: { seconds?: number; fromMs?: number }): Promise<void>
+}
+
+/** Nothing answers there. */
+const gateUrl = 'rtsp://admin:secret@192.0.2.1/stream1'
+
+const settings = Value.Parse(liveSettingsSchema, Value.Default(liveSettingsSchema, {}))
+
+/** Starts it with two streams of the configuration file: `lobby` and `site/gate`. */
+export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<TestApi> {
+  await using stack = new AsyncDisposableStack()
+  const logged: Record<string, unknown>[] = []
+  const log = pino({ level: 'debug', base: null }, { write: (line) => void logged.push(parseObject(line)) })
+  const { recorderOf, ...services } = await openServices(stack)
+  const common = { clock: systemClock, log, host: '127.0.0.1', port: 0 }
+  const server = stack.use(await ApiServer.start({ ...services, ...common, ...changes }))
+  const owned = stack.move()
+  const fetchPath = (path: string, init?: RequestInit): Promise<Response> => fetch(server.url + path, init)
+  return {
+    server,
+    registry: services.streams,
+    history: services.events,
+    logged,
+    fetch: fetchPath,
+    async call(method, path, body) {
+      const json = { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+      const response = await fetchPath(path, { method, ...(body === undefined ? {} : json) })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+    },
+    async record(stream, options) {
+      await using recorder = recorderOf(stream)
+      recorder.start()
+      packageInto([recorder], options)
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+async function openServices(stack: AsyncDisposableStack) {
+  const { path: directory } = stack.use(await temporaryDirectory())
+  const { index } = stack.use(await openIndex())
+  const rows = stack.use(new IndexWriter({ index, log: silentLog }))
+  const history = new EventHistory({ clock: systemClock })
+  const events = {
+    emit: ({ type, stream, ...data }: { type: string; stream: string }) => void history.append({ type, subject: stream, data }),
+  }
+  const common = { events, clock: systemClock, log: silentLog }
+  const recorderOf = (stream: string): Recorder => {
+    const disk = { directory, flushMilliseconds: 50, sync: 'none' } as const
+    return new Recorder({ stream, segmentSeconds: 2, rows, settings: disk, ...common })
+  }
+  const registry = new StreamRegistry({
+    settings,
+    pull: ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
+    viewers: () => [],
+    packagingFor: (stream, onWatchedChange) => {
+      const releaseRecorder = (recorder: Recorder): Promise<void> => recorder[Symbol.asyncDispose]()
+      return new StreamPackaging({
+        stream,
+        settings,
+        recorder: recorderOf(stream.name),
+        releaseRecorder,
+        onWatchedChange,
+        ...common,
+      })
+    },
+    store: memoryStore(),
+    ...common,
+  })
+  stack.defer(() => registry.close())
+  await registry.open({ defaults: {}, streams: { lobby: { sources: ['publish'] }, 'site/gate': { sources: [gateUrl] } } })
+  return {
+    recorderOf,
+    streams: registry,
+    recordings: {
+      find: (id: string) => index.find(id),
+      list: (query: SegmentQuery) => index.list(query),
+      remove: (id: string) => deleteRecording({ directory, index, events }, id),
+    },
+    playback: new Playback({ index, directory, log: silentLog }),
+    events: history,
+    storage: {
+      usage: () => index.usage(),
+      findDiskSpace: async () => ({ path: directory, totalBytes: 1000, freeBytes: 500 }),
+    },
+    node: {
+      version: '1.2.3',
+      startedAtMs: systemClock.nowMs(),
+      roles: ['all'],
+      parts: async () => [{ name: 'database', isReady: true }],
+    },
+    config: { list: () => [{ key: 'api.port', value: 3000, origin: 'default' }] },
+    endpoints: { rtspPort: 8554, hlsPrefix: '/hls/' },
+    webDirectory: directory,
+  }
+}
+
+function memoryStore() {
+  const stored = new Map<string, StoredStream>()
+  return {
+    load: async () => [...stored.values()],
+    save: async (stream: StoredStream) => void stored.set(stream.name, stream),
+    delete: async (name: string) => void stored.delete(name),
+  }
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(line)
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}

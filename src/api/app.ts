@@ -1,0 +1,15 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+
+/** Fastify as the routes see it: schemas are TypeBox, handlers get their types from them. */
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The answer takes as long as the client wants (media, WebSocket): not slow, and no use in a histogram of durations. */
+    isStreaming?: boolean
+    /** Answered without credentials. */
+    isOpen?: boolean
+  }
+}

@@ -1,0 +1,89 @@
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import type { FastifyRequest } from 'fastify'
+import { AppError } from '#lib/errors.ts'
+import type { App } from './app.ts'
+
+/**
+ * The web application plays HLS with Media Source Extensions: hls.js makes `blob:` media and a `blob:` worker. Neither
+ * `upgrade-insecure-requests` nor HSTS: whether there is TLS is for the proxy in front to say, and LAN addresses have none.
+ */
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:', 'blob:'],
+    fontSrc: ["'self'", 'data:'],
+    mediaSrc: ["'self'", 'blob:'],
+    workerSrc: ["'self'", 'blob:'],
+    connectSrc: ["'self'"],
+    objectSrc: ["'none'"],
+    baseUri: ["'self'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'self'"],
+  },
+}
+
+/** Headers that scripts of other origins may read from our answers. */
+const exposedHeaders = ['Content-Range', 'Content-Length', 'ETag', 'Content-Disposition', 'Retry-After']
+
+/** Decides who may do what. */
+interface AccessControl {
+  /** Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name. */
+  check(request: { authorization?: string; method: string; path: string; remoteAddress: string }): Promise<void> | void
+}
+
+export type SecurityDeps = {
+  /** Origins whose pages may use the API: `https://example.org`; `*` is all. Pages that this server sent always may. */
+  readonly allowedOrigins?: readonly string[]
+  /** Absent: whoever reaches the server may do everything. */
+  readonly access?: AccessControl
+}
+
+/**
+ * Security headers, and what pages of other origins may do: read only when listed in `allowedOrigins` (`*` is all), and change or follow
+ * events likewise. A browser sends `Origin` with those, so a stranger's page cannot stop the streams of whoever visits it.
+ */
+export async function registerSecurity(app: App, { allowedOrigins = [], access }: SecurityDeps): Promise<void> {
+  await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false, crossOriginOpenerPolicy: false })
+  const isAnyAllowed = allowedOrigins.includes('*')
+  if (allowedOrigins.length > 0) {
+    await app.register(cors, {
+      origin: isAnyAllowed ? '*' : [...allowedOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+      exposedHeaders,
+      maxAge: 600,
+      strictPreflight: false,
+    })
+  }
+  app.addHook('onRequest', async (request) => {
+    const { origin } = request.headers
+    if (origin === undefined || isAnyAllowed || !isChangeOrSocket(request)) return
+    if (allowedOrigins.includes(origin) || isSameHost(origin, request.host)) return
+    throw new AppError('FORBIDDEN', `pages of ${origin} may not do this; add it to api.allowedOrigins if they should`)
+  })
+  if (access) registerAccess(app, access)
+}
+
+function registerAccess(app: App, access: AccessControl): void {
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.isOpen) return
+    const { authorization } = request.headers
+    await access.check({
+      ...(authorization === undefined ? {} : { authorization }),
+      method: request.method,
+      path: request.url.split('?', 1)[0] ?? '/',
+      remoteAddress: request.ip,
+    })
+  })
+}
+
+function isChangeOrSocket({ method, headers }: FastifyRequest): boolean {
+  return !['GET', 'HEAD', 'OPTIONS'].includes(method) || headers.upgrade !== undefined
+}
+
+function isSameHost(origin: string, host: string): boolean {
+  return URL.canParse(origin) && new URL(origin).host === host
+}

@@ -1,0 +1,206 @@
+import websocket from '@fastify/websocket'
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
+import { AppError } from '#lib/errors.ts'
+import type { Logger } from '#lib/log.ts'
+import type { App } from './app.ts'
+import { registerBrowsePage } from './browse-page.ts'
+import { clientErrorHandler, errorHandler } from './error-answers.ts'
+import { closeCodes } from './event-socket.ts'
+import { type Mount, registerMounts } from './mounts.ts'
+import { registerOpenApi } from './openapi.ts'
+import { registerRequestLog, type RequestObserver } from './request-log.ts'
+import { type ConfigRouteDeps, configRoutes } from './routes/config.ts'
+import { type EventRouteDeps, eventRoutes } from './routes/events.ts'
+import { type HealthRouteDeps, healthRoutes } from './routes/health.ts'
+import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
+import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
+import { type StatusRouteDeps, statusRoutes } from './routes/status.ts'
+import { type StreamRouteDeps, streamRoutes } from './routes/streams.ts'
+import { registerSecurity, type SecurityDeps } from './security.ts'
+import { validatorCompiler } from './validation.ts'
+import { registerWebApplication } from './web-application.ts'
+
+/** All that the routes work on. */
+type ApiServices = StreamRouteDeps &
+  EventRouteDeps &
+  HealthRouteDeps &
+  StatusRouteDeps &
+  ConfigRouteDeps & { readonly recordings: RecordingService; readonly playback: PlaybackService }
+
+export type ApiServerDeps = ApiServices &
+  SecurityDeps & {
+    readonly log: Logger
+    readonly host: string
+    /** 0 takes any free port; `address` says which. */
+    readonly port: number
+    /** Where the web application was built to. */
+    readonly webDirectory: string
+    readonly mounts?: readonly Mount[]
+    readonly observer?: RequestObserver
+    /** How long requests that are being answered may take to end when the server stops. */
+    readonly closeTimeoutMs?: number
+  }
+
+const bodyLimitBytes = 2 ** 20
+/** 128 characters of a stream name, each of which may be written as `%XX`. */
+const maxParamLength = 512
+const timeouts = {
+  /** For a whole request to arrive: none is larger than `bodyLimitBytes`. */
+  requestTimeout: 30_000,
+  /** Longer than what proxies keep (nginx: 60 s), so that it is they who close. */
+  keepAliveTimeout: 75_000,
+  /** Without a byte in or out: a player that waits for a live part is answered within seconds. */
+  connectionTimeout: 120_000,
+}
+
+/** The HTTP server: the API below `/api/v1`, health, the web application, and whatever is mounted. */
+export class ApiServer implements AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly #app: App
+  readonly #closing: AbortController
+  readonly #closeTimeoutMs: number
+  #closed: Promise<void> | undefined
+
+  private constructor({ app, closing, closeTimeoutMs }: { app: App; closing: AbortController; closeTimeoutMs: number }) {
+    this.#app = app
+    this.#closing = closing
+    this.#closeTimeoutMs = closeTimeoutMs
+    this.address = addressOf(app)
+  }
+
+  /** Throws `LISTEN_FAILED`. */
+  static async start(deps: ApiServerDeps): Promise<ApiServer> {
+    const { host, port, closeTimeoutMs = 5_000 } = deps
+    const closing = new AbortController()
+    const app = await buildApp(deps, closing.signal)
+    try {
+      await app.listen({ host, port })
+    } catch (error) {
+      await app.close()
+      throw new AppError('LISTEN_FAILED', `cannot serve HTTP on ${host}:${port}; end the program that has it, or set api.port`, {
+        cause: error,
+      })
+    }
+    deps.log.info(addressOf(app), 'HTTP server listens')
+    return new ApiServer({ app, closing, closeTimeoutMs })
+  }
+
+  /** `http://127.0.0.1:3000` */
+  get url(): string {
+    const { host, port } = this.address
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+
+  /** Takes no new requests, lets those under way end for a limited time, then cuts them. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    const cut = setTimeout(() => {
+      this.#app.server.closeAllConnections()
+      for (const client of this.#app.websocketServer.clients) client.terminate()
+    }, this.#closeTimeoutMs)
+    try {
+      await this.#app.close()
+    } finally {
+      clearTimeout(cut)
+    }
+  }
+}
+
+/** The OpenAPI document of the API that these would serve; none of them is called, and nothing listens. */
+export async function loadOpenApi(deps: ApiServerDeps): Promise<unknown> {
+  const app = await buildApp(deps, new AbortController().signal)
+  try {
+    await app.ready()
+    return app.swagger()
+  } finally {
+    await app.close()
+  }
+}
+
+async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App> {
+  const { log, observer, mounts = [], webDirectory: directory } = deps
+  const handleError = errorHandler(log)
+  const loggerInstance: FastifyBaseLogger = log
+  const app: App = Fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyLimitBytes,
+    routerOptions: { maxParamLength },
+    ...timeouts,
+    // Our own hook answers, in the shape that all errors have.
+    return503OnClosing: false,
+    trustProxy: 'loopback',
+    frameworkErrors: handleError,
+    clientErrorHandler,
+    // Not even loaded: Ajv and its serializer, which are the default, took 10 MB.
+    schemaController: { compilersFactory: { buildValidator: unusedFactory, buildSerializer: unusedFactory } },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler(handleError)
+  // Before all hooks that may refuse: its own hook marks what it has to end then.
+  await app.register(websocket, { options: { maxPayload: 4096 }, preClose: closeSockets })
+  app.addHook('onRequest', async (_, reply) => {
+    if (!closing.aborted) return
+    void reply.header('connection', 'close')
+    throw new AppError('SHUTTING_DOWN', 'this process is stopping; ask another one, or later')
+  })
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => parseJson(body))
+  registerRequestLog(app, { log, ...(observer ? { observer } : {}) })
+  await registerSecurity(app, deps)
+  await registerOpenApi(app, deps.node)
+  registerRoutes(app, deps)
+  registerBrowsePage(app)
+  registerMounts(app, mounts)
+  await registerWebApplication(app, { directory })
+  return app
+}
+
+function registerRoutes(app: App, services: ApiServices): void {
+  healthRoutes(app, services)
+  void app.register(
+    async (v1: App) => {
+      streamRoutes(v1, services)
+      recordingRoutes(v1, services)
+      playbackRoutes(v1, services)
+      eventRoutes(v1, services)
+      statusRoutes(v1, services)
+      configRoutes(v1, services)
+    },
+    { prefix: '/api/v1' },
+  )
+}
+
+/**
+ * `POST …/start` needs no body, and clients that send JSON everywhere send an empty one. Keys such as `__proto__` need no care here: the
+ * schemas of bodies are closed.
+ */
+function parseJson(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new AppError('REQUEST_INVALID', `body is not valid JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function closeSockets(this: { websocketServer: App['websocketServer'] }, done: () => void): void {
+  for (const client of this.websocketServer.clients) client.close(closeCodes.goingAway, 'the server is stopping; reconnect later')
+  this.websocketServer.close()
+  done()
+}
+
+function unusedFactory(): never {
+  throw new AppError('INTERNAL', 'a route has neither our validator nor our serializer')
+}
+
+function addressOf(app: App): { host: string; port: number } {
+  const address = app.server.address()
+  if (address === null || typeof address === 'string') throw new AppError('INTERNAL', 'the HTTP server has no port')
+  return { host: address.address, port: address.port }
+}

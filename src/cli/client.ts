@@ -1,0 +1,198 @@
+import type { Static, TSchema } from 'typebox'
+import { Check } from 'typebox/value'
+import {
+  errorBodySchema,
+  eventListSchema,
+  recordingListSchema,
+  streamListSchema,
+  streamViewSchema,
+  type RecordingView,
+  type StreamCreate,
+  type StreamView,
+} from '#api/contract.ts'
+import { anySignal } from '#lib/abort.ts'
+import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
+
+const defaultUrl = 'http://127.0.0.1:3000'
+const timeoutMs = 30_000
+
+type Query = Readonly<Record<string, string | number | undefined>>
+type Call = {
+  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly query?: Query
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+  /** A download: it may take as long as it takes. */
+  readonly isLong?: boolean
+}
+
+/** Which recordings; times are ISO 8601. */
+export type RecordingQuery = { readonly stream?: string; readonly from?: string; readonly to?: string }
+
+/** The API of a running server. Errors of the server come out as they are there; `API_UNREACHABLE` when it does not answer. */
+export class ApiClient {
+  readonly #base: URL
+  readonly #headers: Record<string, string>
+
+  /** User and password may stand in the address. `USAGE` when it is none. */
+  constructor(url: string) {
+    const base = URL.parse(url)
+    if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
+      throw new AppError('USAGE', `"${url}" is no address of a server; write for example ${defaultUrl}`)
+    }
+    const { username, password } = base
+    const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
+    this.#headers = username === '' ? {} : { authorization: `Basic ${credentials}` }
+    base.username = ''
+    base.password = ''
+    this.#base = base
+  }
+
+  listStreams({ search, signal }: { search?: string | undefined; signal?: AbortSignal } = {}): Promise<StreamView[]> {
+    return allPages((page) => this.#ask('streams', streamListSchema, { query: { ...page, search }, ...(signal && { signal }) }))
+  }
+
+  getStream(name: string): Promise<StreamView> {
+    return this.#ask(streamPath(name), streamViewSchema)
+  }
+
+  createStream(stream: StreamCreate): Promise<StreamView> {
+    return this.#ask('streams', streamViewSchema, { method: 'POST', body: stream })
+  }
+
+  async removeStream(name: string): Promise<void> {
+    await this.#send(streamPath(name), { method: 'DELETE' })
+  }
+
+  async startStream(name: string): Promise<void> {
+    await this.#send(`${streamPath(name)}/start`, { method: 'POST' })
+  }
+
+  async stopStream(name: string): Promise<void> {
+    await this.#send(`${streamPath(name)}/stop`, { method: 'POST' })
+  }
+
+  /** Recorded files in the order of their start. */
+  listRecordings(query: RecordingQuery): Promise<RecordingView[]> {
+    return allPages((page) => this.#ask('recordings', recordingListSchema, { query: { ...page, ...query } }))
+  }
+
+  /** A stretch of a stream as one MP4; with `resume`, the rest of a download that broke off, if the bytes are still the same. */
+  openExport(
+    { stream, ...query }: RecordingQuery & { stream: string },
+    { signal, resume }: { signal: AbortSignal; resume?: { fromByte: number; etag: string } },
+  ): Promise<Response> {
+    const headers = resume && { range: `bytes=${resume.fromByte}-`, 'if-range': resume.etag }
+    return this.#send(`${streamPath(stream)}/export.mp4`, { query, signal, ...(headers && { headers }), isLong: true })
+  }
+
+  /** Whether events can be had: fails as any request does, where a WebSocket would not say why. */
+  async checkEvents(): Promise<void> {
+    await this.#ask('events', eventListSchema, { query: { limit: 1 } })
+  }
+
+  /** The address and headers of the event WebSocket. */
+  eventSocket(query: Query): { url: URL; headers: Record<string, string> } {
+    const url = this.#urlOf('events', query)
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+    return { url, headers: this.#headers }
+  }
+
+  /** `API_UNREACHABLE` with what to do, for whatever kept us from an answer. */
+  unreachable(cause: unknown): AppError {
+    const remedy = 'start the server with "millrace serve", or name its address with --url or MILLRACE_URL'
+    return new AppError('API_UNREACHABLE', `no Millrace answers at ${this.#base.origin} (${reasonOf(cause)}); ${remedy}`, {
+      cause,
+    })
+  }
+
+  async #ask<Schema extends TSchema>(path: string, schema: Schema, call: Call = {}): Promise<Static<Schema>> {
+    const response = await this.#send(path, call)
+    const body: unknown = await response.json().catch(() => undefined)
+    if (Check(schema, body)) return body
+    throw new AppError(
+      'UNSUPPORTED',
+      `${this.#base.origin} gave an answer to ${path} that this version does not understand; use the millrace of the server`,
+    )
+  }
+
+  async #send(path: string, { method = 'GET', query = {}, body, headers, signal, isLong = false }: Call): Promise<Response> {
+    const response = await this.#fetch(this.#urlOf(path, query), {
+      method,
+      headers: { ...this.#headers, ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: anySignal(signal, isLong ? undefined : AbortSignal.timeout(timeoutMs)),
+    })
+    if (!response.ok) throw await this.#refusal(response)
+    return response
+  }
+
+  async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init)
+    } catch (cause) {
+      if (isAbort(cause)) throw cause
+      throw this.unreachable(cause)
+    }
+  }
+
+  /** The server's own error; something else in its place, such as a proxy's page, is told as such. */
+  async #refusal(response: Response): Promise<AppError> {
+    const body: unknown = await response.json().catch(() => undefined)
+    if (!Check(errorBodySchema, body)) return this.unreachable(`status ${response.status} from something else`)
+    return new AppError(isErrorCode(body.code) ? body.code : 'INTERNAL', body.message, {
+      ...(body.details && { details: body.details }),
+    })
+  }
+
+  #urlOf(path: string, query: Query): URL {
+    const url = new URL(`${this.#base.pathname.replace(/\/$/, '')}/api/v1/${path}`, this.#base)
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value))
+    return url
+  }
+}
+
+/** The client for the server that the command line or the environment names. */
+export function openClient({ url }: { url?: string }, environment: Readonly<Record<string, string | undefined>>): ApiClient {
+  return new ApiClient(url ?? (environment['MILLRACE_URL'] || defaultUrl))
+}
+
+/** Items asked for at once, and taken in all. */
+const pageSize = 500
+const maxItems = 100_000
+
+type Page<Item> = { items: Item[]; nextCursor?: string }
+
+async function allPages<Item>(
+  load: (page: { limit: number; cursor: string | undefined }) => Promise<Page<Item>>,
+): Promise<Item[]> {
+  const items: Item[] = []
+  let cursor: string | undefined
+  do {
+    const page = await load({ limit: pageSize, cursor })
+    items.push(...page.items)
+    cursor = page.nextCursor
+  } while (cursor !== undefined && items.length < maxItems)
+  return items
+}
+
+function streamPath(name: string): string {
+  return `streams/${encodeURIComponent(name)}`
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorTable, code)
+}
+
+/** Whether somebody pressed Ctrl+C. */
+export function isAbort(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'AbortError'
+}
+
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  if (thrown.name === 'TimeoutError') return `no answer within ${timeoutMs / 1000} s`
+  const inner = thrown.cause instanceof Error ? thrown.cause : thrown
+  return 'code' in inner && inner.code === 'ECONNREFUSED' ? 'connection refused' : inner.message
+}

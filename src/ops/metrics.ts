@@ -1,0 +1,285 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What is told of a stream; figures over the last seconds, counters since the stream was made. */
+export type StreamFigures = {
+  readonly name: string
+  readonly state: string
+  readonly health: {
+    readonly bitrateKbps: number
+    readonly framesPerSecond: number
+    readonly keyframeIntervalMs?: number
+    readonly lastUnitAgeMs?: number
+    readonly receivedUnits: number
+    readonly receivedBytes: number
+    readonly lostPackets: number
+    readonly timestampJumps: number
+    readonly outages: number
+    readonly reconnects: number
+    readonly droppedUnits: number
+  }
+  readonly recording: { readonly state: string }
+}
+
+type StorageFigures = { readonly stream: string; readonly sizeBytes: number; readonly segmentCount: number }
+type DiskFigures = { readonly totalBytes: number; readonly freeBytes: number }
+
+/** Where the figures come from, asked once a scrape. A part that does not run in this process is absent. */
+export type MetricSources = {
+  readonly streams?: {
+    list(): readonly StreamFigures[]
+    readers(stream: string): readonly { readonly protocol: string }[]
+  }
+  readonly storage?: {
+    usage(): Promise<readonly StorageFigures[]>
+    findDiskSpace(): Promise<DiskFigures | undefined>
+  }
+  readonly rtsp?: { connectionCount(): number }
+}
+
+/** What the sources said at this scrape. */
+type Figures = {
+  readonly streams: readonly StreamFigures[]
+  readonly storage: readonly StorageFigures[]
+  readonly disk: DiskFigures | undefined
+}
+
+type Sample = { readonly labels: Record<string, string>; readonly value: number }
+
+const recordingStates = ['off', 'waiting', 'recording', 'paused', 'failed']
+
+/** Per stream, label `stream`. `undefined` leaves the stream out: there is nothing to tell yet. */
+const streamGauges: Record<string, { help: string; value: (stream: StreamFigures) => number | undefined }> = {
+  online: { help: '1 while the stream has a picture, else 0.', value: ({ state }) => (state === 'online' ? 1 : 0) },
+  bitrate_bits_per_second: { help: 'Received media.', value: ({ health }) => health.bitrateKbps * 1000 },
+  frames_per_second: { help: 'Received video frames.', value: ({ health }) => health.framesPerSecond },
+  keyframe_interval_seconds: {
+    help: 'Mean distance of the last keyframes.',
+    value: ({ health }) => seconds(health.keyframeIntervalMs),
+  },
+  last_unit_age_seconds: { help: 'Time since the last access unit.', value: ({ health }) => seconds(health.lastUnitAgeMs) },
+}
+
+const streamCounters: Record<string, { help: string; value: (health: StreamFigures['health']) => number }> = {
+  received_units_total: { help: 'Access units received.', value: (health) => health.receivedUnits },
+  received_bytes_total: { help: 'Bytes of media received.', value: (health) => health.receivedBytes },
+  lost_packets_total: { help: 'RTP packets missing or unusable.', value: (health) => health.lostPackets },
+  timestamp_jumps_total: { help: 'Timestamps that jumped and were re-anchored.', value: (health) => health.timestampJumps },
+  outages_total: { help: 'Times the stream went from online to offline.', value: (health) => health.outages },
+  reconnects_total: { help: 'Times a source was connected to again.', value: (health) => health.reconnects },
+  dropped_units_total: { help: 'Access units dropped for slow readers.', value: (health) => health.droppedUnits },
+}
+
+/** What Prometheus scrapes. Figures of streams and recordings are asked for at each scrape; only events are counted here. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #requests: Counter<'method' | 'route' | 'status'>
+  readonly #requestSeconds: Histogram<'method' | 'route'>
+  readonly #deleted: Counter<'reason'>
+  readonly #deletedBytes: Counter<'reason'>
+  #sources: MetricSources = {}
+  #figures: Figures = { streams: [], storage: [], disk: undefined }
+
+  constructor({ version }: { version: string }) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
+    this.#requests = new Counter({
+      name: 'millrace_http_requests_total',
+      help: 'HTTP requests answered.',
+      labelNames: ['method', 'route', 'status'],
+      registers,
+    })
+    this.#requestSeconds = new Histogram({
+      name: 'millrace_http_request_duration_seconds',
+      help: 'Time to answer an HTTP request; media and WebSockets, where the client sets the pace, are left out.',
+      labelNames: ['method', 'route'],
+      buckets: [0.005, 0.025, 0.1, 0.25, 1, 2.5, 10],
+      registers,
+    })
+    this.#deleted = new Counter({
+      name: 'millrace_recording_deleted_total',
+      help: 'Recorded files deleted, by reason.',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#deletedBytes = new Counter({
+      name: 'millrace_recording_deleted_bytes_total',
+      help: 'Bytes of recorded files deleted, by reason.',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#gauge('millrace_info', 'Always 1; the version is the label.', ['version'], () => [{ labels: { version }, value: 1 }])
+    this.#addStreamMetrics()
+    this.#addRecordingMetrics()
+    this.#addConnectionMetrics()
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** Tells where figures come from; those given before and not now stay. */
+  attach(sources: MetricSources): void {
+    this.#sources = { ...this.#sources, ...sources }
+  }
+
+  /** Counts a finished HTTP request. */
+  observe({
+    method,
+    route,
+    status,
+    seconds: duration,
+  }: {
+    method: string
+    route: string
+    status: number
+    seconds?: number
+  }): void {
+    this.#requests.inc({ method, route, status })
+    if (duration !== undefined) this.#requestSeconds.observe({ method, route }, duration)
+  }
+
+  /** Counts a recorded file that was deleted. */
+  countDeleted({ reason, sizeBytes }: { reason: string; sizeBytes: number }): void {
+    this.#deleted.inc({ reason })
+    this.#deletedBytes.inc({ reason }, sizeBytes)
+  }
+
+  /** All of it in Prometheus' text format. Figures of a source that fails are left out. */
+  async text(): Promise<string> {
+    const { streams, storage } = this.#sources
+    this.#figures = {
+      streams: streams?.list() ?? [],
+      storage: (await orUndefined(storage?.usage())) ?? [],
+      disk: await orUndefined(storage?.findDiskSpace()),
+    }
+    return this.#registry.metrics()
+  }
+
+  #addStreamMetrics(): void {
+    const perStream = (value: (stream: StreamFigures) => number | undefined) => (): Sample[] =>
+      this.#figures.streams.flatMap((stream) => {
+        const figure = value(stream)
+        return figure === undefined ? [] : [{ labels: { stream: stream.name }, value: figure }]
+      })
+    for (const [name, { help, value }] of Object.entries(streamGauges)) {
+      this.#gauge(`millrace_stream_${name}`, help, ['stream'], perStream(value))
+    }
+    for (const [name, { help, value }] of Object.entries(streamCounters)) {
+      this.#counter(
+        `millrace_stream_${name}`,
+        help,
+        ['stream'],
+        perStream(({ health }) => value(health)),
+      )
+    }
+    this.#gauge('millrace_streams', 'Streams by state.', ['state'], () =>
+      count(this.#figures.streams.map(({ state }) => ({ state }))),
+    )
+    this.#gauge('millrace_stream_readers', 'Readers by protocol.', ['stream', 'protocol'], () =>
+      count(
+        this.#figures.streams.flatMap(({ name }) =>
+          (this.#sources.streams?.readers(name) ?? []).map(({ protocol }) => ({ stream: name, protocol })),
+        ),
+      ),
+    )
+  }
+
+  #addRecordingMetrics(): void {
+    const usage = (value: (usage: StorageFigures) => number) => (): Sample[] =>
+      this.#figures.storage.map((one) => ({ labels: { stream: one.stream }, value: value(one) }))
+    const disk = (value: (disk: DiskFigures) => number) => (): Sample[] =>
+      this.#figures.disk ? [{ labels: {}, value: value(this.#figures.disk) }] : []
+    this.#gauge(
+      'millrace_recording_bytes',
+      'Bytes of recorded files.',
+      ['stream'],
+      usage(({ sizeBytes }) => sizeBytes),
+    )
+    this.#gauge(
+      'millrace_recording_segments',
+      'Recorded files.',
+      ['stream'],
+      usage(({ segmentCount }) => segmentCount),
+    )
+    this.#gauge(
+      'millrace_recording_disk_free_bytes',
+      'Free space where recordings go.',
+      [],
+      disk(({ freeBytes }) => freeBytes),
+    )
+    this.#gauge(
+      'millrace_recording_disk_size_bytes',
+      'Size of that disk.',
+      [],
+      disk(({ totalBytes }) => totalBytes),
+    )
+    this.#gauge(
+      'millrace_recording_state',
+      '1 for the state that recording of the stream is in, else 0.',
+      ['stream', 'state'],
+      () =>
+        this.#figures.streams.flatMap(({ name, recording }) =>
+          recordingStates.map((state) => ({ labels: { stream: name, state }, value: recording.state === state ? 1 : 0 })),
+        ),
+    )
+  }
+
+  #addConnectionMetrics(): void {
+    this.#gauge('millrace_rtsp_connections', 'Open RTSP connections.', [], () => {
+      const { rtsp } = this.#sources
+      return rtsp ? [{ labels: {}, value: rtsp.connectionCount() }] : []
+    })
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        // Without labels `reset` leaves a 0, which would be told for what is not known.
+        if (labelNames.length === 0) this.remove()
+        for (const { labels, value } of samples()) this.set(labels, value)
+      },
+    })
+  }
+
+  /** A counter that is kept elsewhere: set to what it is there. */
+  #counter(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const { labels, value } of samples()) this.inc(labels, value)
+      },
+    })
+  }
+}
+
+function seconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000
+}
+
+/** How many there are of each set of labels. */
+function count(all: readonly Record<string, string>[]): Sample[] {
+  const counts = new Map<string, Sample>()
+  for (const labels of all) {
+    const key = JSON.stringify(labels)
+    counts.set(key, { labels, value: (counts.get(key)?.value ?? 0) + 1 })
+  }
+  return [...counts.values()]
+}
+
+/** A scrape goes on without what cannot be had: that the database is away is what the other figures then show. */
+async function orUndefined<T>(figures: Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await figures
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,236 @@
+import { join, resolve } from 'node:path'
+import { ApiServer } from '#api/server.ts'
+import type { Mount } from '#api/mounts.ts'
+import type { PartView, SettingView } from '#api/contract.ts'
+import { AccessList } from '#auth/access.ts'
+import { HttpAccess } from '#auth/http-access.ts'
+import { EventHistory } from '#eventlog/event-history.ts'
+import type { Clock } from '#lib/clock.ts'
+import { AppError } from '#lib/errors.ts'
+import type { Logger } from '#lib/log.ts'
+import type { EventSink } from '#live/events.ts'
+import { StreamPackaging } from '#live/packaging.ts'
+import { sqlRecordingIndex } from '#live/recorder/queries.ts'
+import { Recordings } from '#live/recordings.ts'
+import { StreamRegistry } from '#live/registry.ts'
+import { pullRtsp } from '#live/sources/rtsp/rtsp-source.ts'
+import { deleteStreamRow, loadStreamRows, saveStreamRow } from '#live/stream-queries.ts'
+import { Metrics } from '#ops/metrics.ts'
+import { MetricsServer } from '#ops/metrics-server.ts'
+import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
+import { RtspServer } from '#servers/rtsp/server.ts'
+import { openDatabase, sqliteUrl } from '#store/sql/database.ts'
+import type { Database } from '#store/sql/schema.ts'
+import type { NodeAddresses } from './node.ts'
+import { hlsHub, hlsReaders } from './hls-hub.ts'
+import type { Part } from './roles.ts'
+import type { Settings } from './settings.ts'
+
+/** What every part is built from. `settings` and `showConfiguration` are replaced by a reload. */
+export type PartContext = {
+  settings: Settings
+  showConfiguration: () => readonly SettingView[]
+  readonly identity: { readonly version: string; readonly startedAtMs: number; readonly roles: readonly string[] }
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Where the web application was built to. */
+const webDirectory = join(import.meta.dirname, '../../web/dist')
+
+/** Builds, keeps and ends the parts of a process; nothing else. */
+export class NodeParts {
+  readonly #context: PartContext
+  readonly #access: AccessList
+  readonly #metrics: Metrics
+  readonly #running = new Map<Part, AsyncDisposable>()
+  #database: Database | undefined
+  #events: EventHistory | undefined
+  #recordings: Recordings | undefined
+  #streams: StreamRegistry | undefined
+  #hls: HlsHandler | undefined
+  #rtsp: RtspServer | undefined
+  #api: ApiServer | undefined
+  #metricsServer: MetricsServer | undefined
+
+  readonly #start: Record<Part, () => Promise<AsyncDisposable | undefined>> = {
+    database: async () => (this.#database = await this.#openDatabase()),
+    events: async () => {
+      this.#events = new EventHistory({ clock: this.#context.clock })
+      return undefined
+    },
+    recordings: async () => (this.#recordings = await this.#openRecordings()),
+    streams: () => this.#openStreams(),
+    rtsp: async () => (this.#rtsp = await this.#startRtsp()),
+    api: async () => (this.#api = await this.#startApi()),
+    metrics: async () => (this.#metricsServer = await this.#startMetrics()),
+  }
+
+  constructor(context: PartContext) {
+    this.#context = context
+    this.#access = new AccessList(context.settings.users)
+    this.#metrics = new Metrics({ version: context.identity.version })
+  }
+
+  get addresses(): NodeAddresses {
+    const rtsp = this.#rtsp && `rtsp://${hostForUrl(this.#context.settings.rtsp.host)}:${this.#rtsp.port}`
+    const metrics = this.#metricsServer && `http://${hostForUrl(this.#metricsServer.address.host)}:${this.#metricsServer.address.port}/metrics`
+    return { ...(this.#api ? { api: this.#api.url } : {}), ...(rtsp ? { rtsp } : {}), ...(metrics ? { metrics } : {}) }
+  }
+
+  isRunning(part: Part): boolean {
+    return this.#running.has(part)
+  }
+
+  async start(part: Part): Promise<void> {
+    const value = await this.#start[part]()
+    this.#running.set(part, value ?? { [Symbol.asyncDispose]: async () => {} })
+  }
+
+  async restart(part: Part): Promise<void> {
+    await this.#stop(part)
+    await this.start(part)
+  }
+
+  async stopAll(): Promise<void> {
+    for (const part of [...this.#running.keys()].reverse()) await this.#stop(part)
+  }
+
+  /** Takes on what needs no restart: users and streams. Gives back the streams that it touched. */
+  async takeOn(settings: Settings): Promise<string[]> {
+    this.#access.replace(settings.users)
+    const result = await this.#streams?.reconcile({ defaults: settings.streamDefaults, streams: settings.streams })
+    return result ? [...result.added, ...result.changed, ...result.removed].map((name) => `streams.${name}`) : []
+  }
+
+  async #stop(part: Part): Promise<void> {
+    const value = this.#running.get(part)
+    this.#running.delete(part)
+    await value?.[Symbol.asyncDispose]()
+  }
+
+  #openDatabase(): Promise<Database> {
+    const { settings, log, clock } = this.#context
+    const url = settings.database.url ?? sqliteUrl(join(settings.server.dataDirectory, 'millrace.sqlite'))
+    return openDatabase({ url, log, clock })
+  }
+
+  #openRecordings(): Promise<Recordings> {
+    const { settings, clock, log } = this.#context
+    const directory = resolve(settings.recordings.directory ?? join(settings.server.dataDirectory, 'recordings'))
+    const index = sqlRecordingIndex(required(this.#database).db)
+    return Recordings.open({ directory, settings: settings.recordings, index, events: this.#eventSink(), clock, log })
+  }
+
+  async #openStreams(): Promise<AsyncDisposable> {
+    const { settings, clock, log } = this.#context
+    const { db } = required(this.#database)
+    const recordings = required(this.#recordings)
+    const { live, streamDefaults } = settings
+    const registry: StreamRegistry = new StreamRegistry({
+      settings: live,
+      store: {
+        load: () => loadStreamRows(db, log),
+        save: (stream) => saveStreamRow(db, stream),
+        delete: (name) => deleteStreamRow(db, name),
+      },
+      pull: pullRtsp({ clock, log }),
+      events: this.#eventSink(),
+      clock,
+      log,
+      viewers: (stream) => hlsReaders(this.#hls?.viewers(stream) ?? []),
+      packagingFor: (stream, onWatchedChange) => {
+        const recorder = recordings.recorderFor(stream.name, streamDefaults.recording.segmentSeconds)
+        const releaseRecorder = recordings.release.bind(recordings)
+        return new StreamPackaging({ stream, settings: live, recorder, releaseRecorder, clock, log, onWatchedChange })
+      },
+    })
+    this.#streams = registry
+    await registry.open({ defaults: streamDefaults, streams: settings.streams })
+    recordings.startRetention((name) => registry.find(name)?.spec.recording)
+    return { [Symbol.asyncDispose]: () => registry.close() }
+  }
+
+  #startRtsp(): Promise<RtspServer> {
+    const { settings, clock, log } = this.#context
+    return RtspServer.listen({ hub: required(this.#streams), access: this.#access, clock, log, settings: settings.rtsp })
+  }
+
+  #startApi(): Promise<ApiServer> {
+    const { settings, clock, log, identity } = this.#context
+    const streams = required(this.#streams)
+    const recordings = required(this.#recordings)
+    const handler = createHlsHandler({ hub: hlsHub(streams), clock, log })
+    this.#hls = handler
+    const hls: Mount = { prefix: '/hls/', handle: (request, response, target) => handler.handle(request, response, target) }
+    return ApiServer.start({
+      host: settings.api.host,
+      port: settings.api.port,
+      allowedOrigins: settings.api.allowedOrigins,
+      access: new HttpAccess(this.#access),
+      webDirectory,
+      mounts: [hls],
+      observer: this.#metrics,
+      streams,
+      endpoints: { hlsPrefix: hls.prefix, ...(this.#rtsp ? { rtspPort: this.#rtsp.port } : {}) },
+      recordings,
+      playback: recordings.playback,
+      storage: recordings,
+      events: required(this.#events),
+      config: { list: () => this.#context.showConfiguration() },
+      node: { ...identity, parts: () => this.#partViews() },
+      clock,
+      log,
+    })
+  }
+
+  async #startMetrics(): Promise<MetricsServer | undefined> {
+    const { settings, log } = this.#context
+    if (!settings.metrics.enabled) return undefined
+    const { streams, storage } = { streams: required(this.#streams), storage: required(this.#recordings) }
+    this.#metrics.attach({ streams, storage, rtsp: { connectionCount: () => this.#rtsp?.stats.connections ?? 0 } })
+    const health = async (): Promise<{ isOk: boolean; body: unknown }> => {
+      const views = await this.#partViews()
+      return { isOk: views.every(({ isReady }) => isReady), body: { parts: views } }
+    }
+    return MetricsServer.start({ host: settings.metrics.host, port: settings.metrics.port, metrics: this.#metrics, health, log })
+  }
+
+  /** Events of streams and recordings go to the event log; deletions are counted. */
+  #eventSink(): EventSink {
+    const events = required(this.#events)
+    return {
+      emit: (event) => {
+        const { type, stream, ...data } = event
+        events.append({ type, subject: stream, data })
+        if (event.type === 'recording.deleted') this.#metrics.countDeleted(event)
+      },
+    }
+  }
+
+  async #partViews(): Promise<PartView[]> {
+    const started = [...this.#running.keys()].map((name) => ({ name, isReady: true }))
+    const database = await this.#checkDatabase()
+    return started.map((view) => (view.name === 'database' ? { ...view, ...database } : view))
+  }
+
+  async #checkDatabase(): Promise<{ isReady: boolean; detail?: string }> {
+    try {
+      await required(this.#database).db.selectFrom('streams').select('name').limit(1).execute()
+      return { isReady: true }
+    } catch (error) {
+      return { isReady: false, detail: error instanceof Error ? error.message : String(error) }
+    }
+  }
+}
+
+function required<T>(part: T | undefined): T {
+  if (part === undefined) throw new AppError('INTERNAL', 'a part is used before it is started; add it to the needs of its user')
+  return part
+}
+
+/** An address as it stands in a URL that somebody on this machine can open. */
+function hostForUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}

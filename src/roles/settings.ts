@@ -1,0 +1,216 @@
+import { Type, type Static, type TObject, type TProperties } from 'typebox'
+import { userSchema } from '#auth/access.ts'
+import { logLevels } from '#lib/log.ts'
+import { AppError } from '#lib/errors.ts'
+import { loadConfiguration, type Environment, type EnvironmentAlias, type FlagSetting, type Loaded } from '#lib/config/load.ts'
+import type { Finding } from '#lib/config/validate.ts'
+import {
+  liveSettingsSchema,
+  recordingPolicySchema,
+  recordingsSettingsSchema,
+  streamNamePattern,
+  streamSpecSchema,
+} from '#live/settings.ts'
+import { rtspSettingsSchema } from '#servers/rtsp/settings.ts'
+import { databaseSettingsSchema, objectsSettingsSchema } from '#store/settings.ts'
+
+const closed = { additionalProperties: false } as const
+const portRange = { minimum: 0, maximum: 65_535 } as const
+const hostSchema = Type.String({
+  default: '127.0.0.1',
+  minLength: 1,
+  description: 'Address to listen on: 127.0.0.1 is this machine only, 0.0.0.0 every IPv4 network, :: every network.',
+})
+
+const serverSettingsSchema = Type.Object(
+  {
+    dataDirectory: Type.String({
+      default: './data',
+      minLength: 1,
+      description: 'Where the database and, unless told otherwise, recordings and objects are kept.',
+    }),
+    shutdownSeconds: Type.Number({
+      default: 20,
+      minimum: 0,
+      maximum: 3600,
+      description: 'How long an orderly stop may take before the process ends anyway.',
+    }),
+    allowUnauthenticatedRemote: Type.Boolean({
+      default: false,
+      description:
+        'Let everyone who can reach an address that is not this machine watch, publish, change and delete everything without a password. Needed only to listen beyond loopback while there are no users.',
+    }),
+  },
+  { ...closed, description: 'The process.' },
+)
+
+const loggingSettingsSchema = Type.Object(
+  {
+    level: Type.Enum([...logLevels], { default: 'info', description: 'Least important kind of message that is logged.' }),
+    format: Type.Enum(['auto', 'pretty', 'json'], {
+      default: 'auto',
+      description: 'Lines for people, or one JSON object a line; "auto" is pretty on a terminal.',
+    }),
+  },
+  { ...closed, description: 'The log, on standard error.' },
+)
+
+const apiSettingsSchema = Type.Object(
+  {
+    host: hostSchema,
+    port: Type.Integer({
+      ...portRange,
+      default: 3000,
+      description: 'HTTP: API, events, web application, HLS. 0 takes any free port.',
+    }),
+    allowedOrigins: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        'Origins whose pages may use the API from a browser, such as "https://wall.example.org"; "*" is all. The own pages always may.',
+    }),
+  },
+  { ...closed, description: 'The HTTP server.' },
+)
+
+const metricsSettingsSchema = Type.Object(
+  {
+    enabled: Type.Boolean({ default: true, description: 'Serve /metrics for Prometheus.' }),
+    host: hostSchema,
+    port: Type.Integer({ ...portRange, default: 9090, description: 'HTTP: /metrics only. 0 takes any free port.' }),
+  },
+  { ...closed, description: 'Metrics for Prometheus.' },
+)
+
+/** A section under its heading in the documents. */
+function section<Properties extends TProperties>(schema: TObject<Properties>, description: string): TObject<Properties> {
+  return Type.Object(schema.properties, { ...closed, description })
+}
+
+/** What a `[streams.<name>]` table may say; the rest comes from `[streamDefaults]`. */
+const declaredStreamSchema = Type.Partial(
+  Type.Object({ ...streamSpecSchema.properties, recording: Type.Partial(recordingPolicySchema, closed) }),
+  closed,
+)
+
+/** The whole configuration: types, validation, `config.example.toml` and `docs/configuration.md` come from here. */
+export const settingsSchema = Type.Object(
+  {
+    server: serverSettingsSchema,
+    logging: loggingSettingsSchema,
+    api: apiSettingsSchema,
+    metrics: metricsSettingsSchema,
+    rtsp: section(rtspSettingsSchema, 'The RTSP server: publish and play.'),
+    database: section(databaseSettingsSchema, 'Where state is kept.'),
+    objects: section(objectsSettingsSchema, 'Where files for the long run are kept.'),
+    live: section(liveSettingsSchema, 'All streams together: limits, queues, reconnection, packaging.'),
+    recordings: section(recordingsSettingsSchema, 'All recordings together; what is kept of each stream is its own affair.'),
+    streamDefaults: section(
+      Type.Object({ ...streamSpecSchema.properties, recording: section(recordingPolicySchema, 'How streams are kept.') }),
+      'What holds for each stream that does not say otherwise.',
+    ),
+    streams: Type.Record(Type.String({ pattern: streamNamePattern }), declaredStreamSchema, {
+      description:
+        'Streams, one table each, with the keys of [streamDefaults]. A name with a / is quoted: [streams."site-2/gate"]. More can be added by API.',
+      keys: 'a stream name is letters, digits, ".", "_", "-", with "/" between elements and no element that begins with "."',
+      examples: [
+        {
+          lobby: {
+            sources: ['rtsp://192.0.2.10/stream1', 'rtsp://192.0.2.10/stream2'],
+            recording: { enabled: true, retentionHours: 72 },
+          },
+          'site-2/gate': { sources: ['publish'] },
+        },
+      ],
+    }),
+    users: Type.Array(userSchema, {
+      default: [],
+      maxItems: 1000,
+      description: 'Who may connect. While there are no users everyone may, and the program listens on this machine only.',
+      examples: [[{ name: 'camera', password: '${CAMERA_PASSWORD}', publish: ['*'], read: [] }]],
+    }),
+  },
+  closed,
+)
+export type Settings = Static<typeof settingsSchema>
+
+export const environmentPrefix = 'MILLRACE_'
+
+/**
+ * Names that the surroundings use already. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not among them, although they work: the S3 client reads them
+ * itself, together with AWS_SESSION_TOKEN, without which temporary credentials are worthless.
+ */
+export const environmentAliases: readonly EnvironmentAlias[] = [
+  { name: 'DATABASE_URL', key: 'database.url' },
+  { name: 'S3_ENDPOINT', key: 'objects.endpoint' },
+  { name: 'S3_BUCKET', key: 'objects.bucket' },
+  { name: 'S3_REGION', key: 'objects.region' },
+  { name: 'AWS_REGION', key: 'objects.region' },
+  { name: 'S3_PATH_STYLE', key: 'objects.pathStyle' },
+]
+
+/**
+ * `MILLRACE_…` that are no settings: those of the command line and the tests, and those that Kubernetes sets for a service named `millrace`.
+ */
+const ignoredVariables = /^MILLRACE_(CONFIG|URL|(FUZZ|TEST)_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\d+_\w+)?)$/
+
+export type LoadSettingsOptions = {
+  readonly file?: string | undefined
+  readonly environment: Environment
+  readonly flags?: readonly FlagSetting[]
+}
+
+/** The settings from file, environment and flags; `CONFIG_NOT_FOUND` or `CONFIG_INVALID` with all problems at once. */
+export function loadSettings({ file, environment, flags = [] }: LoadSettingsOptions): Promise<Loaded<Settings>> {
+  return loadConfiguration({
+    schema: settingsSchema,
+    file,
+    environment,
+    environmentPrefix,
+    ignoredVariables,
+    aliases: environmentAliases,
+    flags,
+    rules: (settings) => [...doubledUsers(settings), ...crossedRetries(settings)],
+  })
+}
+
+/**
+ * Refuses (`LISTEN_REFUSED`) to open an address beyond loopback while there are no users, unless the configuration allows that in plain words.
+ */
+export function checkListenAddresses(settings: Settings): void {
+  if (settings.users.length > 0 || settings.server.allowUnauthenticatedRemote) return
+  const exposed = listeners(settings).filter(({ host }) => !isLoopback(host))
+  if (exposed.length === 0) return
+  const names = exposed.map(({ key, host }) => `${key} = "${host}"`).join(', ')
+  throw new AppError(
+    'LISTEN_REFUSED',
+    `${names} opens Millrace to other machines while nobody needs a password; declare [[users]], or listen on 127.0.0.1, or set server.allowUnauthenticatedRemote = true`,
+    { details: { keys: exposed.map(({ key }) => key) } },
+  )
+}
+
+function listeners({ api, rtsp, metrics }: Settings): { key: string; host: string }[] {
+  return [
+    { key: 'api.host', host: api.host },
+    { key: 'rtsp.host', host: rtsp.host },
+    ...(metrics.enabled ? [{ key: 'metrics.host', host: metrics.host }] : []),
+  ]
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127\./i.test(host)
+}
+
+function doubledUsers({ users }: Settings): Finding[] {
+  return users.flatMap(({ name }, index) => {
+    const isDoubled = users.findIndex((other) => other.name === name) < index
+    return isDoubled
+      ? [{ path: ['users', index, 'name'], message: `is "${name}", which another user has; give each its own name` }]
+      : []
+  })
+}
+
+function crossedRetries({ live }: Settings): Finding[] {
+  if (live.retryFirstSeconds <= live.retryMaxSeconds) return []
+  const message = `is ${live.retryMaxSeconds}, less than live.retryFirstSeconds (${live.retryFirstSeconds}); raise it`
+  return [{ path: ['live', 'retryMaxSeconds'], message }]
+}
