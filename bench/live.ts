@@ -20,7 +20,13 @@ const streamCount = Number(process.argv[2] ?? 100)
 const seconds = Number(process.argv[3] ?? 60)
 const settleSeconds = 15
 
-type Result = { readonly cores: number; readonly usage: Usage; readonly frames: number; readonly lost: number; readonly loopP99Ms?: number }
+type Result = {
+  readonly cores: number
+  readonly usage: Usage
+  readonly frames: number
+  readonly lost: number
+  readonly loopP99Ms?: number
+}
 
 async function measure(pids: readonly number[]): Promise<{ cores: number; usage: Usage }> {
   const before = usageOf(pids)
@@ -46,7 +52,10 @@ async function runMillrace(cameraUrl: string): Promise<Result> {
 async function runFfmpeg(ffmpeg: string, cameraUrl: string, directory: string): Promise<Result> {
   const children = Array.from({ length: streamCount }, (_, i) => startFfmpeg(ffmpeg, cameraUrl, join(directory, `cam-${i}`)))
   try {
-    await until(() => globSync(join(directory, 'cam-*/record.mp4')).length === streamCount, { what: 'all recordings', timeoutMs: 60_000 })
+    await until(() => globSync(join(directory, 'cam-*/record.mp4')).length === streamCount, {
+      what: 'all recordings',
+      timeoutMs: 60_000,
+    })
     await pause(settleSeconds)
     const measured = await measure(children.map(({ pid }) => pid ?? 0))
     await Promise.all(children.map((child) => end(child)))
@@ -59,7 +68,16 @@ async function runFfmpeg(ffmpeg: string, cameraUrl: string, directory: string): 
 function startFfmpeg(ffmpeg: string, url: string, directory: string): ChildProcess {
   mkdirSync(directory, { recursive: true })
   const input = ['-v', 'error', '-nostdin', '-rtsp_transport', 'tcp', '-i', url]
-  const record = ['-c', 'copy', '-movflags', 'frag_keyframe+empty_moov+default_base_moof', '-f', 'mp4', '-y', join(directory, 'record.mp4')]
+  const record = [
+    '-c',
+    'copy',
+    '-movflags',
+    'frag_keyframe+empty_moov+default_base_moof',
+    '-f',
+    'mp4',
+    '-y',
+    join(directory, 'record.mp4'),
+  ]
   const flags = ['-hls_time', '1', '-hls_list_size', '7', '-hls_segment_type', 'fmp4', '-hls_flags', 'delete_segments']
   const hls = ['-c', 'copy', '-f', 'hls', ...flags, '-y', join(directory, 'live.m3u8')]
   return spawn(ffmpeg, [...input, ...record, ...hls], { stdio: 'ignore', cwd: directory })
@@ -113,4 +131,6 @@ const ours = await runMillrace(camera.url)
 console.log(row('millrace', ours))
 const peer = await runFfmpeg(ffmpeg, camera.url, directory.path)
 console.log(row('ffmpeg -c copy', peer))
-console.log(`\nratio            ${(ours.cores / peer.cores).toFixed(3).padStart(7)} ${(ours.usage.pssBytes / peer.usage.pssBytes).toFixed(3).padStart(8)}`)
+console.log(
+  `\nratio            ${(ours.cores / peer.cores).toFixed(3).padStart(7)} ${(ours.usage.pssBytes / peer.usage.pssBytes).toFixed(3).padStart(8)}`,
+)

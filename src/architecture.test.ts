@@ -25,7 +25,8 @@ const mayImport: Record<string, readonly string[]> = {
 const mustNotUse: Record<string, RegExp> = {
   lib: /^node:(net|http|https|dgram|tls|sqlite)$|^(kysely|pg|fastify)/,
   bytes: /^node:(?!buffer)|^(pino|kysely)/,
-  formats: /^node:(net|http|https|dgram|tls|fs|fs\/promises|timers|timers\/promises|sqlite|child_process)$|^(pino|kysely|fastify)/,
+  formats:
+    /^node:(net|http|https|dgram|tls|fs|fs\/promises|timers|timers\/promises|sqlite|child_process)$|^(pino|kysely|fastify)/,
   'servers/rtsp': /^(kysely|pg|node:sqlite)/,
   'servers/hls': /^(kysely|pg|node:sqlite)/,
   eventlog: /^node:(net|http|https|dgram|tls)$/,
@@ -42,7 +43,7 @@ function folderOf(path: string): string {
 function imports(): Import[] {
   const root = import.meta.dirname
   return globSync('*/**/*.ts', { cwd: root })
-    .filter((file) => !file.endsWith('.test.ts'))
+    .filter((file) => !/\.(test|fixture)\.ts$/.test(file))
     .flatMap((file) =>
       [...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\() ?'([^']+)'/g)].map(([, target = '']) => ({
         file,

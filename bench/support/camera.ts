@@ -26,7 +26,11 @@ export async function startCamera(ffmpeg: string, directory: string): Promise<Ca
   await makeClip(ffmpeg, clip)
   const server = await startMillrace({ config: '[live]\nmaxReadersPerStream = 2000\n[rtsp]\nmaxConnections = 4000\n' })
   const url = `${server.rtspUrl}/camera`
-  const publisher = spawn(ffmpeg, ['-v', 'error', '-re', '-stream_loop', '-1', '-i', clip, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp', url], { stdio: 'ignore' })
+  const publisher = spawn(
+    ffmpeg,
+    ['-v', 'error', '-re', '-stream_loop', '-1', '-i', clip, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp', url],
+    { stdio: 'ignore' },
+  )
   await until(async () => (await stateOf(server)) === 'online', { what: 'the camera to be online' })
   return { url, pids: [server.process.pid ?? 0], [Symbol.asyncDispose]: () => stop(server, publisher) }
 }

@@ -4,7 +4,11 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** Frames in a recorded file, and frames missing between them, as ffprobe reads it: each gap between decode times counts. */
-export async function countFrames(ffprobe: string, file: string, framesPerSecond: number): Promise<{ frames: number; lost: number }> {
+export async function countFrames(
+  ffprobe: string,
+  file: string,
+  framesPerSecond: number,
+): Promise<{ frames: number; lost: number }> {
   const args = ['-v', 'error', '-select_streams', 'v', '-show_entries', 'packet=dts_time', '-of', 'csv=p=0', file]
   const { stdout } = await run(ffprobe, args, { maxBuffer: 64 * 2 ** 20 })
   const times = stdout.split('\n').flatMap((line) => (line === '' ? [] : [Number.parseFloat(line)]))

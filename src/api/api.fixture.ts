@@ -13,6 +13,7 @@ import type { SegmentQuery } from '#live/recorder/recording-index.ts'
 import { type StoredStream, StreamRegistry } from '#live/registry.ts'
 import { liveSettingsSchema } from '#live/settings.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
+import { until } from '../../test/support/until.ts'
 import { ApiServer, type ApiServerDeps } from './server.ts'
 
 type Answer = { readonly status: number; readonly headers: Headers; readonly body: unknown }
@@ -40,7 +41,7 @@ export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<Te
   await using stack = new AsyncDisposableStack()
   const logged: Record<string, unknown>[] = []
   const log = pino({ level: 'debug', base: null }, { write: (line) => void logged.push(parseObject(line)) })
-  const { recorderOf, ...services } = await openServices(stack)
+  const { recorderOf, rows, ...services } = await openServices(stack)
   const common = { clock: systemClock, log, host: '127.0.0.1', port: 0 }
   const server = stack.use(await ApiServer.start({ ...services, ...common, ...changes }))
   const owned = stack.move()
@@ -58,9 +59,11 @@ export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<Te
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
     },
     async record(stream, options) {
-      await using recorder = recorderOf(stream)
+      const recorder = recorderOf(stream)
       recorder.start()
       packageInto([recorder], options)
+      await recorder[Symbol.asyncDispose]()
+      await until(() => rows.pendingRows === 0)
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -101,6 +104,7 @@ async function openServices(stack: AsyncDisposableStack) {
   await registry.open({ defaults: {}, streams: { lobby: { sources: ['publish'] }, 'site/gate': { sources: [gateUrl] } } })
   return {
     recorderOf,
+    rows,
     streams: registry,
     recordings: {
       find: (id: string) => index.find(id),

@@ -28,7 +28,10 @@ export class AccessList {
   /** Takes on other users; connections that are open stay. */
   replace(users: readonly User[]): void {
     this.#grants = new Map(
-      users.map(({ name, password, publish, read, admin }) => [name, { password, isAdmin: admin, patterns: { publish: publish.map(toPattern), read: read.map(toPattern) } }]),
+      users.map(({ name, password, publish, read, admin }) => [
+        name,
+        { password, isAdmin: admin, patterns: { publish: publish.map(toPattern), read: read.map(toPattern) } },
+      ]),
     )
   }
 

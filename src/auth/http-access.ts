@@ -20,8 +20,10 @@ export class HttpAccess {
   check({ authorization, method, path }: HttpRequest): void {
     if (!this.#users.isRequired()) return
     const user = this.#authenticate(authorization)
-    if (user === undefined) throw new AppError('UNAUTHORIZED', 'user and password are missing or wrong; send them as HTTP Basic credentials')
-    if (!isRead(method) && !this.#users.isAdmin(user)) throw new AppError('FORBIDDEN', `user "${user}" may look but not change; use one with admin = true`)
+    if (user === undefined)
+      throw new AppError('UNAUTHORIZED', 'user and password are missing or wrong; send them as HTTP Basic credentials')
+    if (!isRead(method) && !this.#users.isAdmin(user))
+      throw new AppError('FORBIDDEN', `user "${user}" may look but not change; use one with admin = true`)
     const stream = findStream(path)
     if (stream !== undefined && !this.#users.isAdmin(user) && !this.#users.isAllowed(user, 'read', stream)) {
       throw new AppError('FORBIDDEN', `user "${user}" may not read stream "${stream}"; add it to the user's read list`)

@@ -112,10 +112,14 @@ export class ManagedStream {
 
   /** Accepts a publisher. Throws `STREAM_STOPPED`, `STREAM_NOT_PUBLISHABLE`, `STREAM_BUSY`. */
   publish(peer: Peer): Publication {
-    if (!this.#declaration.isEnabled) throw new AppError('STREAM_STOPPED', `stream "${this.name}" is stopped; start it before publishing`)
+    if (!this.#declaration.isEnabled)
+      throw new AppError('STREAM_STOPPED', `stream "${this.name}" is stopped; start it before publishing`)
     const priority = this.#declaration.spec.sources.indexOf('publish')
     if (priority < 0) {
-      throw new AppError('STREAM_NOT_PUBLISHABLE', `stream "${this.name}" is pulled from its own sources; add "publish" to them to allow a publisher`)
+      throw new AppError(
+        'STREAM_NOT_PUBLISHABLE',
+        `stream "${this.name}" is pulled from its own sources; add "publish" to them to allow a publisher`,
+      )
     }
     this.#evictSilentPublisher(priority)
     const { clock } = this.#deps
@@ -138,7 +142,8 @@ export class ManagedStream {
 
   /** Waits until the tracks are known, starting an on-demand source. Throws `STREAM_STOPPED`, `STREAM_OFFLINE`. */
   async waitUntilReadable(signal?: AbortSignal): Promise<Stream> {
-    if (!this.#declaration.isEnabled) throw new AppError('STREAM_STOPPED', `stream "${this.name}" is stopped; start it to read it`)
+    if (!this.#declaration.isEnabled)
+      throw new AppError('STREAM_STOPPED', `stream "${this.name}" is stopped; start it to read it`)
     const { sources, onDemand } = this.#declaration.spec
     if (this.stream.tracks.length > 0 && (this.stream.isOnline || !onDemand)) return this.stream
     if (sources.every((url) => url === 'publish')) {
@@ -257,12 +262,16 @@ export class ManagedStream {
     const previous = from?.label ?? this.#lastSource
     const offlineMs = this.#offlineSinceMs === undefined ? undefined : clock.nowMs() - this.#offlineSinceMs
     if (offlineMs !== undefined) events.emit({ type: 'stream.recovered', stream, source, offlineMs })
-    else if (!from) events.emit({ type: 'stream.online', stream, source, tracks: this.stream.tracks.map(({ parameters }) => parameters.codec) })
+    else if (!from)
+      events.emit({ type: 'stream.online', stream, source, tracks: this.stream.tracks.map(({ parameters }) => parameters.codec) })
     if (previous !== undefined && previous !== source) {
       const reason = from ? 'a better source is back' : 'the source before is away'
       events.emit({ type: 'stream.source-switched', stream, from: previous, to: source, reason })
     }
-    log.info({ stream, source, ...(offlineMs === undefined ? {} : { offlineMs }) }, from ? 'stream switched source' : 'stream online')
+    log.info(
+      { stream, source, ...(offlineMs === undefined ? {} : { offlineMs }) },
+      from ? 'stream switched source' : 'stream online',
+    )
     this.#lastSource = source
     this.#offlineSinceMs = undefined
     this.#onlineSinceMs ??= clock.nowMs()
@@ -272,7 +281,10 @@ export class ManagedStream {
     if (!this.#publisher) return
     if (this.#deps.clock.monotonicMs() - this.#publisher.lastWriteMs < publisherSilenceMs) {
       const { remoteAddress, protocol } = this.#publisher.peer
-      throw new AppError('STREAM_BUSY', `stream "${this.name}" is being published by ${remoteAddress} over ${protocol}; stop that publisher first`)
+      throw new AppError(
+        'STREAM_BUSY',
+        `stream "${this.name}" is being published by ${remoteAddress} over ${protocol}; stop that publisher first`,
+      )
     }
     const { publication } = this.#publisher
     this.stream.closePublications(priority, 'replaced by a new publisher')
@@ -284,7 +296,12 @@ export class ManagedStream {
     const timeoutMs = this.#deps.settings.onlineTimeoutSeconds * 1000
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const fail = (): void => {
-      reject(new AppError('STREAM_OFFLINE', `stream "${this.name}" did not come online within ${timeoutMs} ms; see the state of its sources`))
+      reject(
+        new AppError(
+          'STREAM_OFFLINE',
+          `stream "${this.name}" did not come online within ${timeoutMs} ms; see the state of its sources`,
+        ),
+      )
     }
     const timer = setTimeout(fail, timeoutMs)
     const online = (): void => {
@@ -329,5 +346,7 @@ export class ManagedStream {
 }
 
 function hasSameSources(a: StreamSpec, b: StreamSpec): boolean {
-  return a.onDemand === b.onDemand && a.rtspTransport === b.rtspTransport && JSON.stringify(a.sources) === JSON.stringify(b.sources)
+  return (
+    a.onDemand === b.onDemand && a.rtspTransport === b.rtspTransport && JSON.stringify(a.sources) === JSON.stringify(b.sources)
+  )
 }

@@ -80,7 +80,8 @@ export class StreamPackaging {
 
   /** The window for a viewer; opens it when it is made on demand. Throws `HLS_DISABLED`. */
   watch(): HlsWindow {
-    if (this.#mode === 'off') throw new AppError('HLS_DISABLED', `stream "${this.#stream.name}" is not packaged for HLS; set its hls to "on-demand"`)
+    if (this.#mode === 'off')
+      throw new AppError('HLS_DISABLED', `stream "${this.#stream.name}" is not packaged for HLS; set its hls to "on-demand"`)
     const opened = this.#opened ?? this.#openWindow()
     opened.lastUsedMs = this.#clock.monotonicMs()
     return opened.window
@@ -158,7 +159,11 @@ export class StreamPackaging {
   #pump(profile: Profile): Packager {
     const running = this.#pumps.get(profile)
     if (running) return running.packager
-    const packager = new Packager({ tracks: this.#stream.tracks, settings: this.#settings, accepts: profile === 'all' ? () => true : isPlayable })
+    const packager = new Packager({
+      tracks: this.#stream.tracks,
+      settings: this.#settings,
+      accepts: profile === 'all' ? () => true : isPlayable,
+    })
     const peer = { id: `packager-${newId(this.#clock.nowMs())}`, protocol: 'internal', remoteAddress: 'packager' } as const
     const reader = this.#stream.addReader({ peer, sink: packager })
     this.#pumps.set(profile, { packager, reader })

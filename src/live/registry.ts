@@ -32,7 +32,10 @@ export type Reconciliation = { readonly added: string[]; readonly changed: strin
 
 export type RecordingAction = 'start' | 'stop' | 'pause' | 'resume'
 
-const recordingSaid = { start: 'on', resume: 'on', stop: 'off', pause: 'paused' } as const satisfies Record<RecordingAction, string>
+const recordingSaid = { start: 'on', resume: 'on', stop: 'off', pause: 'paused' } as const satisfies Record<
+  RecordingAction,
+  string
+>
 
 /**
  * All streams of this process. What the file declares and what the API stored are two layers of one declaration per name;
@@ -167,7 +170,10 @@ export class StreamRegistry {
       const row = this.#stored.get(name)
       const isInFile = name in this.#file.streams
       if (isInFile && !row) {
-        throw new AppError('STREAM_IN_FILE', `stream "${name}" is declared in the configuration file; remove it there, or stop it instead`)
+        throw new AppError(
+          'STREAM_IN_FILE',
+          `stream "${name}" is declared in the configuration file; remove it there, or stop it instead`,
+        )
       }
       if (row) {
         await this.#store.delete(name)
@@ -179,7 +185,11 @@ export class StreamRegistry {
     })
   }
 
-  #update(name: string, type: 'stream.changed' | 'stream.started' | 'stream.stopped', edit: (row: StoredStream) => StoredStream): Promise<StreamStatus> {
+  #update(
+    name: string,
+    type: 'stream.changed' | 'stream.started' | 'stream.stopped',
+    edit: (row: StoredStream) => StoredStream,
+  ): Promise<StreamStatus> {
     return this.#exclusive(async () => {
       this.require(name)
       const nowMs = this.#deps.clock.nowMs()
@@ -215,7 +225,8 @@ export class StreamRegistry {
     for (const name of names) {
       const inFile = streams[name]
       const row = this.#stored.get(name)
-      const hasOverrides = row !== undefined && (Object.keys(row.spec).length > 0 || row.isEnabled !== undefined || row.recording !== undefined)
+      const hasOverrides =
+        row !== undefined && (Object.keys(row.spec).length > 0 || row.isEnabled !== undefined || row.recording !== undefined)
       result.set(name, {
         origin: inFile ? (hasOverrides ? 'file+api' : 'file') : 'api',
         spec: mergeStreamSpec(defaults, inFile ?? {}, row?.spec ?? {}),
@@ -239,7 +250,11 @@ export class StreamRegistry {
     }
     if (this.#isClosed) throw new AppError('SHUTTING_DOWN', 'this process is stopping; publish to another one, or later')
     this.#checkLimit()
-    const stream = this.#add(name, { origin: 'undeclared', spec: mergeStreamSpec(this.#file.defaults, { sources: ['publish'] }), isEnabled: true })
+    const stream = this.#add(name, {
+      origin: 'undeclared',
+      spec: mergeStreamSpec(this.#file.defaults, { sources: ['publish'] }),
+      isEnabled: true,
+    })
     const dropWhenUnused = (): void => {
       if (stream.isUnused && stream.declaration.origin === 'undeclared') void this.#exclusive(() => this.#dropUnused(stream))
     }

@@ -113,7 +113,12 @@ export const liveSettingsSchema = Type.Object(
       maximum: 30,
       description: 'Shortest HLS segment; it ends at the first keyframe after that.',
     }),
-    segmentCount: Type.Integer({ default: 4, minimum: 3, maximum: 1000, description: 'HLS segments in a live playlist; more are kept when these are shorter than three target durations.' }),
+    segmentCount: Type.Integer({
+      default: 4,
+      minimum: 3,
+      maximum: 1000,
+      description: 'HLS segments in a live playlist; more are kept when these are shorter than three target durations.',
+    }),
   },
   { additionalProperties: false },
 )

@@ -11,7 +11,11 @@ import { type PullSource, SourceRunner } from './source-runner.ts'
 import { mergeStreamSpec } from './stream-spec.ts'
 import { Stream } from './stream.ts'
 
-const settings = { ...Value.Parse(liveSettingsSchema, Value.Default(liveSettingsSchema, {})), retryFirstSeconds: 0.05, retryMaxSeconds: 0.1 }
+const settings = {
+  ...Value.Parse(liveSettingsSchema, Value.Default(liveSettingsSchema, {})),
+  retryFirstSeconds: 0.05,
+  retryMaxSeconds: 0.1,
+}
 const limits = { maxBytes: 1e6, maxMs: 1000, maxReaders: 3 }
 
 /** Cameras by URL that a test switches on and off. */
@@ -35,7 +39,14 @@ function setUp(sources: string[]): { stream: Stream; cameras: Cameras; runner: S
   const stream = new Stream({ name: 'gate', clock: systemClock, limits })
   const cameras = new Cameras()
   const log = createLog({ level: 'silent', pretty: false })
-  const runner = new SourceRunner({ stream, spec: mergeStreamSpec({ sources }), settings, pull: cameras.pull, clock: systemClock, log })
+  const runner = new SourceRunner({
+    stream,
+    spec: mergeStreamSpec({ sources }),
+    settings,
+    pull: cameras.pull,
+    clock: systemClock,
+    log,
+  })
   return { stream, cameras, runner, [Symbol.asyncDispose]: () => runner.close() }
 }
 

@@ -54,7 +54,14 @@ export class SourceRunner {
   #isNeeded = false
   #pending = new Set<Promise<void>>()
 
-  constructor(options: { stream: Stream; spec: StreamSpec; settings: LiveSettings; pull: PullSource; clock: Clock; log: Logger }) {
+  constructor(options: {
+    stream: Stream
+    spec: StreamSpec
+    settings: LiveSettings
+    pull: PullSource
+    clock: Clock
+    log: Logger
+  }) {
     const { stream, spec, settings } = options
     this.#stream = stream
     this.#pull = options.pull
@@ -174,7 +181,13 @@ export class SourceRunner {
       slot.state = 'waiting'
       slot.retryAtMs = this.#clock.nowMs() + waitMs
       this.#log.warn(
-        { stream: this.#stream.name, source: withoutCredentials(slot.url), code: error.code, reason: error.message, retryInMs: waitMs },
+        {
+          stream: this.#stream.name,
+          source: withoutCredentials(slot.url),
+          code: error.code,
+          reason: error.message,
+          retryInMs: waitMs,
+        },
         'source lost',
       )
       this.#evaluate()

@@ -51,7 +51,8 @@ function publish(stream: Stream, priority = 0, tracks: readonly Track[] = [video
 
 const activePriority = (stream: Stream): number | undefined => stream.active?.priority
 
-const dtsGrows = (units: readonly AccessUnit[]): boolean => units.every((unit, i) => i === 0 || unit.dtsTicks > (units[i - 1]?.dtsTicks ?? 0))
+const dtsGrows = (units: readonly AccessUnit[]): boolean =>
+  units.every((unit, i) => i === 0 || unit.dtsTicks > (units[i - 1]?.dtsTicks ?? 0))
 
 test('a reader that comes late starts at once with the whole group of pictures', () => {
   const { stream } = makeStream()
@@ -160,7 +161,10 @@ test('another set of tracks is told to readers', () => {
   first.close('gone')
   const second = publish(stream, 0, [videoTrack, audioTrack])
   second.write(unitAt(0, { isKeyframe: true }))
-  assert.deepEqual(sink.trackSets.map((tracks) => tracks.map(({ id }) => id)), [[1], [1, 2]])
+  assert.deepEqual(
+    sink.trackSets.map((tracks) => tracks.map(({ id }) => id)),
+    [[1], [1, 2]],
+  )
 })
 
 test('sound alone needs no keyframe', () => {

@@ -30,7 +30,10 @@ const cases: [string, number[], number[], number][] = [
 for (const [name, input, output, jumps] of cases) {
   test(name, () => {
     const timeline = started()
-    assert.deepEqual(run(timeline, input), output.map((ms) => ms + startMs))
+    assert.deepEqual(
+      run(timeline, input),
+      output.map((ms) => ms + startMs),
+    )
     assert.equal(timeline.jumps, jumps)
   })
 }
@@ -60,7 +63,9 @@ test('tracks that jump together keep their distance', () => {
 })
 
 test('whatever comes in, decode times grow and composition offsets are never negative', () => {
-  const torture = fc.array(fc.oneof(fc.integer({ min: -10_000_000, max: 10_000_000 }), fc.integer({ min: 0, max: 200 })), { maxLength: 200 })
+  const torture = fc.array(fc.oneof(fc.integer({ min: -10_000_000, max: 10_000_000 }), fc.integer({ min: 0, max: 200 })), {
+    maxLength: 200,
+  })
   fc.assert(
     fc.property(torture, fc.boolean(), (steps, isAbsolute) => {
       const timeline = started()

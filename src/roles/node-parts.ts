@@ -74,7 +74,8 @@ export class NodeParts {
 
   get addresses(): NodeAddresses {
     const rtsp = this.#rtsp && `rtsp://${hostForUrl(this.#context.settings.rtsp.host)}:${this.#rtsp.port}`
-    const metrics = this.#metricsServer && `http://${hostForUrl(this.#metricsServer.address.host)}:${this.#metricsServer.address.port}/metrics`
+    const metrics =
+      this.#metricsServer && `http://${hostForUrl(this.#metricsServer.address.host)}:${this.#metricsServer.address.port}/metrics`
     return { ...(this.#api ? { api: this.#api.url } : {}), ...(rtsp ? { rtsp } : {}), ...(metrics ? { metrics } : {}) }
   }
 

@@ -4,7 +4,8 @@ import { parts, partsOf, startOrder } from './roles.ts'
 
 test('each part starts after all that it needs', () => {
   const order = startOrder('all')
-  for (const part of order) for (const need of parts[part].needs) assert.ok(order.indexOf(need) < order.indexOf(part), `${need} before ${part}`)
+  for (const part of order)
+    for (const need of parts[part].needs) assert.ok(order.indexOf(need) < order.indexOf(part), `${need} before ${part}`)
 })
 
 test('only what nothing needs can be restarted alone', () => {

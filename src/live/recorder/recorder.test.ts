@@ -128,7 +128,10 @@ test('a new file starts at the first segment after segmentSeconds and nothing is
     [2000, 2000, 2000, 1000],
   )
   assert.ok(segments.every(({ isDiscontinuity, sessionId }) => !isDiscontinuity && sessionId === segments[0]?.sessionId))
-  assert.deepEqual(Buffer.concat(await recordedMedia(b.directory, segments)), Buffer.concat(b.parts.flatMap((part) => part.chunks)))
+  assert.deepEqual(
+    Buffer.concat(await recordedMedia(b.directory, segments)),
+    Buffer.concat(b.parts.flatMap((part) => part.chunks)),
+  )
 })
 
 test('new parameters start a new file', async () => {
