@@ -146,7 +146,8 @@ export class ManagedStream {
       throw new AppError('STREAM_STOPPED', `stream "${this.name}" is stopped; start it to read it`)
     const { sources, onDemand } = this.#declaration.spec
     if (this.stream.tracks.length > 0 && (this.stream.isOnline || !onDemand)) return this.stream
-    if (sources.every((url) => url === 'publish')) {
+    // A publisher that has just connected is about to send its first keyframe.
+    if (!this.#publisher && sources.every((url) => url === 'publish')) {
       throw new AppError('STREAM_OFFLINE', `stream "${this.name}" has no publisher; publish to it first`)
     }
     this.#waiting += 1

@@ -12,7 +12,7 @@ import type { LiveSettings } from './settings.ts'
 import type { RecordingState } from './status.ts'
 import type { Stream } from './stream.ts'
 
-/** An on-demand window is closed when nobody asked for anything this long. */
+/** A viewer who asked for nothing this long is gone; an on-demand window is then closed. */
 const unwatchedMs = 60_000
 
 /** `all` holds every track; `playable` leaves out what HLS players do not know, and is made only where that is a difference. */
@@ -20,7 +20,7 @@ type Profile = 'all' | 'playable'
 
 type Pump = { readonly packager: Packager; readonly reader: ReaderHandle }
 
-type Opened = { readonly window: HlsWindow; readonly profile: Profile; lastUsedMs: number; timer: NodeJS.Timeout | undefined }
+type Opened = { readonly window: HlsWindow; readonly profile: Profile; isWatched: boolean; idleTimer: NodeJS.Timeout | undefined }
 
 /**
  * What a stream feeds besides its connected readers: one packager, shared by the recorder and the HLS window.
@@ -62,7 +62,7 @@ export class StreamPackaging {
 
   /** Somebody watches over HLS, which is no connection. */
   get isWatched(): boolean {
-    return this.#opened !== undefined && this.#mode === 'on-demand'
+    return this.#opened?.isWatched ?? false
   }
 
   get recording(): { state: RecordingState; error?: string } {
@@ -83,7 +83,12 @@ export class StreamPackaging {
     if (this.#mode === 'off')
       throw new AppError('HLS_DISABLED', `stream "${this.#stream.name}" is not packaged for HLS; set its hls to "on-demand"`)
     const opened = this.#opened ?? this.#openWindow()
-    opened.lastUsedMs = this.#clock.monotonicMs()
+    clearTimeout(opened.idleTimer)
+    opened.idleTimer = setTimeout(() => this.#unwatched(opened), unwatchedMs)
+    if (!opened.isWatched) {
+      opened.isWatched = true
+      this.#onWatchedChange()
+    }
     return opened.window
   }
 
@@ -125,24 +130,25 @@ export class StreamPackaging {
     const log = this.#log.child({ stream: this.#stream.name })
     const window = new HlsWindow({ prefix: newId(this.#clock.nowMs()), packager, settings: this.#settings, log })
     packager.addListener(window)
-    const opened: Opened = { window, profile, lastUsedMs: this.#clock.monotonicMs(), timer: undefined }
+    const opened: Opened = { window, profile, isWatched: false, idleTimer: undefined }
     this.#opened = opened
-    opened.timer = setInterval(() => this.#closeUnwatched(opened), unwatchedMs / 4)
-    this.#onWatchedChange()
     return opened
   }
 
-  #closeUnwatched(opened: Opened): void {
-    if (this.#mode !== 'on-demand' || this.#clock.monotonicMs() - opened.lastUsedMs < unwatchedMs) return
-    this.#closeWindow()
-    this.#releasePumps()
+  #unwatched(opened: Opened): void {
+    opened.isWatched = false
+    if (this.#mode === 'on-demand') {
+      this.#closeWindow()
+      this.#releasePumps()
+    }
+    this.#onWatchedChange()
   }
 
   #closeWindow(): void {
     const opened = this.#opened
     if (!opened) return
     this.#opened = undefined
-    clearInterval(opened.timer)
+    clearTimeout(opened.idleTimer)
     this.#pumps.get(opened.profile)?.packager.removeListener(opened.window)
     opened.window.ended()
     this.#onWatchedChange()

@@ -32,6 +32,9 @@ export type Reconciliation = { readonly added: string[]; readonly changed: strin
 
 export type RecordingAction = 'start' | 'stop' | 'pause' | 'resume'
 
+/** An undeclared stream outlives its publisher and last reader by this much, so that a short outage costs no viewer. */
+const undeclaredGraceMs = 30_000
+
 const recordingSaid = { start: 'on', resume: 'on', stop: 'off', pause: 'paused' } as const satisfies Record<
   RecordingAction,
   string
@@ -255,16 +258,23 @@ export class StreamRegistry {
       spec: mergeStreamSpec(this.#file.defaults, { sources: ['publish'] }),
       isEnabled: true,
     })
-    const dropWhenUnused = (): void => {
-      if (stream.isUnused && stream.declaration.origin === 'undeclared') void this.#exclusive(() => this.#dropUnused(stream))
+    let timer: NodeJS.Timeout | undefined
+    const restartGrace = (): void => {
+      clearTimeout(timer)
+      timer = setTimeout(() => void this.#dropUnused(stream).then((isKept) => isKept && restartGrace()), undeclaredGraceMs).unref()
     }
-    stream.stream.on('inactive', () => setImmediate(dropWhenUnused))
-    stream.stream.on('readers', () => setImmediate(dropWhenUnused))
+    for (const signal of ['inactive', 'readers'] as const) stream.stream.on(signal, restartGrace)
+    restartGrace()
     return stream
   }
 
-  async #dropUnused(stream: ManagedStream): Promise<void> {
-    if (stream.isUnused && stream.declaration.origin === 'undeclared') await this.#drop(stream, 'its publisher left')
+  /** False: it is gone, or somebody declared it meanwhile. */
+  #dropUnused(stream: ManagedStream): Promise<boolean> {
+    return this.#exclusive(async () => {
+      if (this.#streams.get(stream.name) !== stream || stream.declaration.origin !== 'undeclared') return false
+      if (stream.isUnused) await this.#drop(stream, 'its publisher left')
+      return !stream.isUnused
+    })
   }
 
   async #drop(stream: ManagedStream, reason: string): Promise<void> {

@@ -24,7 +24,7 @@ export type PlaylistRequest = { msn?: number; part?: number; skip?: boolean; sig
 /** Segments marked as missing at the start of a low-latency playlist: iOS does not play a shorter one. */
 const initialGaps = 7
 /** Segments that left the playlist and can still be loaded, for players that read it before. */
-const lingeringSegments = 2
+const lingeringSegments = 3
 /** A keyframe interval may grow by this much before a segment is longer than the target duration promised. */
 const targetHeadroom = 1.5
 /** A first segment longer than this is played while it is made; its target duration is then a guess. */
