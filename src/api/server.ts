@@ -125,7 +125,8 @@ export async function loadOpenApi(deps: ApiServerDeps): Promise<unknown> {
 async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App> {
   const { log, observer, mounts = [], webDirectory: directory } = deps
   const handleError = errorHandler(log)
-  const loggerInstance: FastifyBaseLogger = log
+  // What it says at `info` we say ourselves.
+  const loggerInstance: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),

@@ -4,8 +4,8 @@ import { withoutCredentials } from '#lib/log.ts'
 import type { StreamStatus } from '#live/status.ts'
 import type { PartialStreamSpec, StreamView } from './contract.ts'
 
-/** Where streams can be watched, for the `urls` of a stream. A protocol that this process does not speak is absent. */
-export type WatchEndpoints = { readonly rtspPort?: number; readonly hlsPrefix?: string }
+/** Where streams can be watched, for the `urls` of a stream, asked anew each time. A protocol that this process does not speak is absent. */
+export type WatchEndpoints = { readonly rtspPort?: number | undefined; readonly hlsPrefix?: string }
 
 /** A stream as the API shows it: passwords of sources hidden, addresses as seen by whoever asks. */
 export function streamView(status: StreamStatus, request: FastifyRequest, endpoints: WatchEndpoints): StreamView {

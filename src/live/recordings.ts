@@ -1,7 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
-import type { EventSink } from './events.ts'
+import type { EventSink, StreamEvent } from './events.ts'
 import { Playback } from './playback/playback.ts'
 import { deleteRecording } from './recorder/delete-segment.ts'
 import { healRecordings } from './recorder/heal.ts'
@@ -47,13 +47,13 @@ export class Recordings implements AsyncDisposable {
 
   /** A recorder for a stream; give it back with `release`. */
   recorderFor(stream: string, segmentSeconds: number): Recorder {
-    const { directory, settings, events, clock, log } = this.#options
+    const { directory, settings, clock, log } = this.#options
     const recorder = new Recorder({
       stream,
       segmentSeconds,
       settings: { ...settings, directory },
       rows: this.#rows,
-      events,
+      events: { emit: (event) => this.#emit(event) },
       clock,
       log,
     })
@@ -93,6 +93,13 @@ export class Recordings implements AsyncDisposable {
   /** Deletes a recorded file on request. Throws `RECORDING_NOT_FOUND`, `RECORDING_OPEN`. */
   remove(id: string): Promise<void> {
     return deleteRecording(this.#options, id)
+  }
+
+  /** Between the runs of retention, these are the moments at which the disk may have come below its floor. */
+  #emit(event: StreamEvent): void {
+    this.#options.events.emit(event)
+    const isFull = event.type === 'recording.failed' && event.code === 'DISK_FULL'
+    if (isFull || event.type === 'recording.segment-closed') void this.#retention?.checkSpace()
   }
 
   /** Space on the disk of the directory; undefined when it cannot be asked. */

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { ApiServer } from '#api/server.ts'
 import type { Mount } from '#api/mounts.ts'
+import type { WatchEndpoints } from '#api/stream-view.ts'
 import type { PartView, SettingView } from '#api/contract.ts'
 import { AccessList } from '#auth/access.ts'
 import { HttpAccess } from '#auth/http-access.ts'
@@ -173,7 +174,7 @@ export class NodeParts {
       mounts: [hls],
       observer: this.#metrics,
       streams,
-      endpoints: { hlsPrefix: hls.prefix, ...(this.#rtsp ? { rtspPort: this.#rtsp.port } : {}) },
+      endpoints: watchEndpoints(hls.prefix, () => this.#rtsp?.port),
       recordings,
       playback: recordings.playback,
       storage: recordings,
@@ -222,6 +223,16 @@ export class NodeParts {
     } catch (error) {
       return { isReady: false, detail: error instanceof Error ? error.message : String(error) }
     }
+  }
+}
+
+/** A reload may move the RTSP server to another port while the API stays. */
+function watchEndpoints(hlsPrefix: string, findRtspPort: () => number | undefined): WatchEndpoints {
+  return {
+    hlsPrefix,
+    get rtspPort() {
+      return findRtspPort()
+    },
   }
 }
 

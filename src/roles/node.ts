@@ -5,7 +5,7 @@ import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { readVersion } from '#lib/version.ts'
 import { NodeParts, type PartContext } from './node-parts.ts'
-import { changedSections, parts, partsOf, type Role, startOrder } from './roles.ts'
+import { changedSections, type Part, parts, partsOf, type Role, startOrder } from './roles.ts'
 import { checkListenAddresses, type Settings, settingsSchema } from './settings.ts'
 
 /** What a new configuration did. */
@@ -62,18 +62,39 @@ export class MillraceNode implements AsyncDisposable {
     return this.#parts.addresses
   }
 
-  /** Takes on a new configuration. Streams that it does not touch lose nothing. Throws `LISTEN_REFUSED` before anything changed. */
+  /**
+   * Takes on a new configuration. Streams that it does not touch lose nothing. Throws `LISTEN_REFUSED` before anything changed, and
+   * `LISTEN_FAILED` after what was restarted has gone back to the old one.
+   */
   async reload(loaded: Loaded<Settings>): Promise<ReloadSummary> {
     checkListenAddresses(loaded.value)
     const sections = changedSections(this.#context.settings, loaded.value)
     const affected = partsOf(sections)
-    this.#context.settings = loaded.value
-    this.#context.showConfiguration = () => showConfiguration(settingsSchema, loaded)
     const restarted = affected.filter((part) => parts[part].canRestart && this.#parts.isRunning(part))
-    for (const part of restarted) await this.#parts.restart(part)
+    await this.#restart(restarted, {
+      settings: loaded.value,
+      showConfiguration: () => showConfiguration(settingsSchema, loaded),
+    })
     const fixed = new Set<string>(affected.filter((part) => !parts[part].canRestart).flatMap((part) => parts[part].sections))
     const streams = await this.#parts.takeOn(loaded.value)
     return { changed: [...sections, ...streams], restarted, needsRestart: sections.filter((section) => fixed.has(section)) }
+  }
+
+  /** Builds parts anew from other settings; all of them from the old ones again when one cannot be. */
+  async #restart(restarted: readonly Part[], next: Pick<PartContext, 'settings' | 'showConfiguration'>): Promise<void> {
+    const { settings, showConfiguration } = this.#context
+    const touched: Part[] = []
+    Object.assign(this.#context, next)
+    try {
+      for (const part of restarted) {
+        touched.push(part)
+        await this.#parts.restart(part)
+      }
+    } catch (error) {
+      Object.assign(this.#context, { settings, showConfiguration })
+      for (const part of touched) await this.#parts.restart(part)
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

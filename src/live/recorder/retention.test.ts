@@ -136,6 +136,17 @@ test('a full disk with nothing to delete is told to the recorders, and so is roo
   assert.deepEqual(await b.index.list({ limit: 10 }), [open])
 })
 
+test('between the runs, it runs when the disk is found below its floor', async () => {
+  let free = 200e6
+  await using b = await bench({ settings: { maxMegabytes: 0, minFreeMegabytes: 100 }, freeBytes: async () => free })
+  const oldest = await b.put('a', 5)
+  await b.retention.checkSpace()
+  assert.deepEqual([b.deleted(), b.told], [[], []])
+  free = 50e6
+  await b.retention.checkSpace()
+  assert.deepEqual([b.deleted(), b.told], [[[oldest.id, 'free-space']], [true]])
+})
+
 test('a file that is gone already is no error, one that cannot be deleted does not hold up the others', async () => {
   await using b = await bench({ policyOf: () => ({ retentionHours: 1, retentionMegabytes: 0 }) })
   const gone = await b.put('a', 5)

@@ -35,6 +35,8 @@ export type RetentionReport = {
 }
 
 const megabyte = 1e6
+/** How soon space is looked for again while the disk is full. */
+const fullIntervalMs = 5_000
 const segmentsPerQuery = 100
 /** Rounds of deleting for free space in one run: a file that somebody still reads gives no space back. */
 const freeSpaceRounds = 100
@@ -47,6 +49,7 @@ export class Retention implements AsyncDisposable {
   readonly #options: RetentionOptions
   readonly #freeBytes: (directory: string) => Promise<number>
   #timer: NodeJS.Timeout | undefined
+  #fullTimer: NodeJS.Timeout | undefined
   #running: Promise<RetentionReport> | undefined
   #isClosed = false
 
@@ -69,9 +72,18 @@ export class Retention implements AsyncDisposable {
     return this.#running
   }
 
+  /** Runs now if the disk is below its floor, so that it is not full before the next run; otherwise costs a look at the disk. */
+  async checkSpace(): Promise<void> {
+    const { directory, settings } = this.#options
+    // A disk that cannot be asked is the run's to complain about.
+    const freeBytes = await this.#freeBytes(directory).catch(() => 0)
+    if (!this.#isClosed && freeBytes < settings.minFreeMegabytes * megabyte) await this.#runGuarded()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
+    clearTimeout(this.#fullTimer)
     await this.#running?.catch(() => {})
   }
 
@@ -91,9 +103,15 @@ export class Retention implements AsyncDisposable {
     const freeBytes = await run.limitFree(this.#freeBytes)
     const isDiskFull = freeBytes < this.#options.settings.minFreeMegabytes * megabyte
     const report: RetentionReport = { ...run.counts, freeBytes, isDiskFull }
-    if (!this.#isClosed) this.#options.onDiskFull(isDiskFull)
+    if (!this.#isClosed) this.#tell(isDiskFull)
     this.#options.log.info(report, 'retention ran')
     return report
+  }
+
+  #tell(isDiskFull: boolean): void {
+    this.#options.onDiskFull(isDiskFull)
+    clearTimeout(this.#fullTimer)
+    this.#fullTimer = isDiskFull ? setTimeout(() => void this.#runGuarded(), fullIntervalMs) : undefined
   }
 }
 
