@@ -42,7 +42,9 @@ async function measure(url: string, pid: number): Promise<Result> {
 
 async function runMillrace(cameraUrl: string): Promise<Result> {
   await using server = await startMillrace({ config: `[streams.camera]\nsources = ["${cameraUrl}"]\nhls = "off"\n` })
-  await until(async () => (await (await fetch(`${server.url}/api/v1/streams/camera`)).text()).includes('"online"'), { what: 'the stream' })
+  await until(async () => (await (await fetch(`${server.url}/api/v1/streams/camera`)).text()).includes('"online"'), {
+    what: 'the stream',
+  })
   return await measure(`${server.rtspUrl}/camera`, server.process.pid ?? 0)
 }
 
@@ -78,4 +80,6 @@ const ours = await runMillrace(camera.url)
 console.log(row('millrace', ours))
 const peer = await runGstreamer(camera.url)
 console.log(row('GStreamer RTSP server', peer))
-console.log(`\nratio                  ${(ours.cores / peer.cores).toFixed(3).padStart(7)} ${(ours.rssBytes / peer.rssBytes).toFixed(3).padStart(8)}`)
+console.log(
+  `\nratio                  ${(ours.cores / peer.cores).toFixed(3).padStart(7)} ${(ours.rssBytes / peer.rssBytes).toFixed(3).padStart(8)}`,
+)

@@ -261,7 +261,10 @@ export class StreamRegistry {
     let timer: NodeJS.Timeout | undefined
     const restartGrace = (): void => {
       clearTimeout(timer)
-      timer = setTimeout(() => void this.#dropUnused(stream).then((isKept) => isKept && restartGrace()), undeclaredGraceMs).unref()
+      timer = setTimeout(
+        () => void this.#dropUnused(stream).then((isKept) => isKept && restartGrace()),
+        undeclaredGraceMs,
+      ).unref()
     }
     for (const signal of ['inactive', 'readers'] as const) stream.stream.on(signal, restartGrace)
     restartGrace()
