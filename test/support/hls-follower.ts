@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from './until.ts'
 
+/** `isDiscontinuity`: one comes before it. */
+export type FollowedSegment = { readonly uri: string; readonly isDiscontinuity: boolean; readonly durationSeconds: number }
+
 /** Loads a live media playlist again and again, as a player does, and keeps what it says of each segment. */
 export class HlsFollower implements AsyncDisposable {
-  /** By media sequence number: the segment's address, and whether a discontinuity comes before it. */
-  readonly segments = new Map<number, { readonly uri: string; readonly isDiscontinuity: boolean }>()
+  /** By media sequence number. */
+  readonly segments = new Map<number, FollowedSegment>()
   /** Addresses of init segments. */
   readonly maps = new Set<string>()
   readonly #url: string
@@ -19,6 +22,9 @@ export class HlsFollower implements AsyncDisposable {
 
   get sequences(): readonly number[] {
     return [...this.segments.keys()]
+  }
+  get totalSeconds(): number {
+    return [...this.segments.values()].reduce((sum, { durationSeconds }) => sum + durationSeconds, 0)
   }
   get discontinuities(): number {
     return [...this.segments.values()].filter(({ isDiscontinuity }) => isDiscontinuity).length
@@ -43,7 +49,8 @@ export class HlsFollower implements AsyncDisposable {
         if (response.ok) this.#take(await response.text())
         await delay(100, undefined, { signal })
       } catch (error) {
-        if (!signal.aborted) throw error
+        if (error instanceof Error && error.name === 'AbortError') return
+        throw error
       }
     }
   }
@@ -51,12 +58,14 @@ export class HlsFollower implements AsyncDisposable {
   #take(playlist: string): void {
     let sequence = Number(/^#EXT-X-MEDIA-SEQUENCE:(\d+)$/m.exec(playlist)?.[1] ?? 0)
     let isDiscontinuity = false
+    let durationSeconds = 0
     for (const line of playlist.split('\n')) {
       const map = /^#EXT-X-MAP:URI="([^"]+)"/.exec(line)?.[1]
       if (map !== undefined) this.maps.add(map)
       if (line === '#EXT-X-DISCONTINUITY') isDiscontinuity = true
+      durationSeconds = Number(/^#EXTINF:([\d.]+)/.exec(line)?.[1] ?? durationSeconds)
       if (line === '' || line.startsWith('#')) continue
-      this.segments.set(sequence, { uri: line, isDiscontinuity })
+      this.segments.set(sequence, { uri: line, isDiscontinuity, durationSeconds })
       sequence += 1
       isDiscontinuity = false
     }

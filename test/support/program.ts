@@ -18,7 +18,8 @@ export type MillraceOptions = {
   readonly args?: readonly string[]
   /** Configuration, TOML. Ports and data directory are set over it. */
   readonly config?: string
-  readonly env?: Readonly<Record<string, string>>
+  /** Variables over those that are set for every test; `undefined` takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 /** Where it listens, as its log says. */

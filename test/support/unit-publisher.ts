@@ -92,16 +92,22 @@ export class UnitPublisher implements AsyncDisposable {
   /** Sends the material again and again, one unit each `frameMs`, with timestamps that go on from unit `from`. */
   loop(material: readonly MaterialUnit[], { frameMs = 40, from = 0 } = {}): void {
     const frameTicks = (frameMs * this.#track.clockRateHz) / 1000
-    const startMs = performance.now()
-    let sent = from
-    const sendDue = (): void => {
-      for (; sent - from <= (performance.now() - startMs) / frameMs; sent++) {
-        const unit = material[sent % material.length]
-        if (unit) this.send({ ...unit, ptsTicks: sent * frameTicks })
-      }
-    }
-    sendDue()
-    this.#timer = setInterval(sendDue, frameMs / 2)
+    this.#pace(frameMs, (index) => {
+      const unit = material[(index + from) % material.length]
+      if (unit) this.send({ ...unit, ptsTicks: (index + from) * frameTicks })
+    })
+  }
+
+  /** Sends these units as they are, one each `frameMs`; resolves after the last. */
+  play(units: readonly MaterialUnit[], { frameMs = 40 } = {}): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#pace(frameMs, (index) => {
+      const unit = units[index]
+      if (unit) return this.send(unit)
+      this.fallSilent()
+      resolve()
+    })
+    return promise
   }
 
   /** Goes on being connected, and says nothing more. */
@@ -112,5 +118,17 @@ export class UnitPublisher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
     await this.client[Symbol.asyncDispose]()
+  }
+
+  /** Calls for one unit after the other when it is due, also when the timer is late. */
+  #pace(frameMs: number, sendAt: (index: number) => void): void {
+    clearInterval(this.#timer)
+    const startMs = performance.now()
+    let next = 0
+    const sendDue = (): void => {
+      while (next <= (performance.now() - startMs) / frameMs) sendAt(next++)
+    }
+    this.#timer = setInterval(sendDue, frameMs / 2)
+    sendDue()
   }
 }
