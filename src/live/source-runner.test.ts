@@ -91,6 +91,16 @@ test('a source that is not needed is let go, and comes back on need', async () =
   await until(() => stream.isOnline)
 })
 
+test('the next source steps in when the first is connected but silent', async () => {
+  await using setup = setUp(['rtsp://main', 'rtsp://spare'])
+  const { stream, cameras, runner } = setup
+  cameras.on.add('rtsp://main').add('rtsp://spare')
+  runner.setNeeded(true)
+  // The cameras here send one picture and no more: the first is silent after two seconds.
+  await until(() => stream.active?.priority === 1)
+  assert.ok(cameras.open.has('rtsp://main'))
+})
+
 test('a publisher that leaves hands over to the next source at once', async () => {
   await using setup = setUp(['publish', 'rtsp://spare'])
   const { stream, cameras, runner } = setup

@@ -24,6 +24,8 @@ export type PullSource = (options: {
 const provenMs = 10_000
 /** A source that is wanted and has not delivered for this long counts as away: the next one is started. */
 const patienceMs = 2_000
+/** How often a stream with several sources is looked at for silence. */
+const silenceCheckMs = 250
 
 type Slot = {
   readonly index: number
@@ -51,7 +53,9 @@ export class SourceRunner {
   readonly #settings: LiveSettings
   readonly #transport: StreamSpec['rtspTransport']
   readonly #slots: Slot[]
+  readonly #silenceTimer: NodeJS.Timeout | undefined
   #isNeeded = false
+  #wasSilent = false
   #pending = new Set<Promise<void>>()
 
   constructor(options: {
@@ -81,6 +85,7 @@ export class SourceRunner {
       patience: undefined,
       run: undefined,
     }))
+    if (this.#slots.length > 1) this.#silenceTimer = setInterval(() => this.#checkSilence(), silenceCheckMs).unref()
     stream.on('active', this.#evaluate)
     stream.on('inactive', this.#evaluate)
   }
@@ -110,6 +115,7 @@ export class SourceRunner {
 
   /** Lets all sources go and waits until their connections are closed. */
   async close(): Promise<void> {
+    clearInterval(this.#silenceTimer)
     this.#stream.off('active', this.#evaluate)
     this.#stream.off('inactive', this.#evaluate)
     this.#isNeeded = false
@@ -124,8 +130,17 @@ export class SourceRunner {
     for (const slot of this.#slots) {
       if (isWanted) this.#want(slot, activeIndex)
       else this.#letGo(slot)
-      isWanted = isWanted && activeIndex !== slot.index && slot.isAway
+      // A silent source keeps its connection, and gets its place back with its next keyframe.
+      if (activeIndex === slot.index) slot.isAway = this.#stream.isSilent
+      isWanted = isWanted && slot.isAway
     }
+  }
+
+  #checkSilence(): void {
+    const { isSilent } = this.#stream
+    if (isSilent === this.#wasSilent) return
+    this.#wasSilent = isSilent
+    this.#evaluate()
   }
 
   #want(slot: Slot, activeIndex: number | undefined): void {

@@ -102,6 +102,23 @@ test('a better publication takes over on its keyframe only', () => {
   assert.equal(activePriority(stream), 1)
 })
 
+test('a silent publication is replaced by a worse one, and takes its place back', () => {
+  const { stream, clock } = makeStream()
+  const preferred = publish(stream, 0)
+  const spare = publish(stream, 1)
+  preferred.write(unitAt(0, { isKeyframe: true }))
+  clock.advance(1000)
+  spare.write(unitAt(0, { isKeyframe: true }))
+  assert.equal(activePriority(stream), 0)
+  clock.advance(1001)
+  spare.write(unitAt(1000, { isKeyframe: true }))
+  assert.equal(activePriority(stream), 1)
+  preferred.write(unitAt(2040))
+  assert.equal(activePriority(stream), 1)
+  preferred.write(unitAt(2080, { isKeyframe: true }))
+  assert.equal(activePriority(stream), 0)
+})
+
 test('a slow reader loses stretches up to a keyframe, its queue stays bounded, and others lose nothing', () => {
   const { stream, clock } = makeStream()
   const drops: Drop[] = []

@@ -23,11 +23,15 @@ export type StreamSignals = {
   readers: [count: number]
 }
 
+/** A publication that sent nothing for this long no longer holds its place: a worse one may take over until it sends again. */
+const silentMs = 2_000
+
 type Feed = PublicationInfo & {
   tracks: readonly Track[]
   /** Source track id → the stream's track and the source parameters that it was made from. */
   map: Map<number, { source: Track; track: Track }>
   isClosed: boolean
+  lastWriteMs: number
   readonly controller: AbortController
 }
 
@@ -66,6 +70,10 @@ export class Stream extends EventEmitter<StreamSignals> {
   get isOnline(): boolean {
     return this.#active !== undefined
   }
+  /** The active publication is open and has sent nothing for two seconds. */
+  get isSilent(): boolean {
+    return this.#active !== undefined && this.#clock.monotonicMs() - this.#active.lastWriteMs > silentMs
+  }
   get active(): PublicationInfo | undefined {
     return this.#active
   }
@@ -87,7 +95,7 @@ export class Stream extends EventEmitter<StreamSignals> {
 
   /** Opens a way in. Nothing changes for readers before its first keyframe. */
   openPublication(info: PublicationInfo): Publication {
-    const feed: Feed = { ...info, tracks: [], map: new Map(), isClosed: false, controller: new AbortController() }
+    const feed: Feed = { ...info, tracks: [], map: new Map(), isClosed: false, lastWriteMs: 0, controller: new AbortController() }
     this.#feeds.add(feed)
     return {
       start: (tracks) => {
@@ -150,7 +158,8 @@ export class Stream extends EventEmitter<StreamSignals> {
   #write(feed: Feed, unit: AccessUnit): void {
     if (feed.isClosed) return
     const nowMs = this.#clock.monotonicMs()
-    if (feed !== this.#active && !this.#tryActivate(feed, unit)) return
+    if (feed !== this.#active && !this.#tryActivate(feed, unit, nowMs)) return
+    feed.lastWriteMs = nowMs
     const track = this.#streamTrack(feed, unit.track)
     if (!track) return
     const stamp = this.#timeline.map(unit, track.id, nowMs)
@@ -162,13 +171,14 @@ export class Stream extends EventEmitter<StreamSignals> {
     for (const reader of this.#readers) reader.push(mapped, canStart, nowMs)
   }
 
-  /** A publication takes over with a keyframe when nobody, or a worse one, is active. */
-  #tryActivate(feed: Feed, unit: AccessUnit): boolean {
+  /** A publication takes over with a keyframe when nobody, a worse one, or a silent one is active. */
+  #tryActivate(feed: Feed, unit: AccessUnit, nowMs: number): boolean {
     const current = this.#active
-    if (feed.tracks.length === 0 || (current && current.priority <= feed.priority)) return false
+    if (feed.tracks.length === 0 || (current && current.priority <= feed.priority && !this.isSilent)) return false
     const hasVideo = feed.tracks.some(({ kind }) => kind === 'video')
     if (!unit.isKeyframe || (hasVideo && unit.track.kind !== 'video')) return false
     this.#active = feed
+    feed.lastWriteMs = nowMs
     this.#timeline.begin()
     this.#gop.clear()
     this.#adoptTracks(feed)
