@@ -30,10 +30,13 @@ export class MillraceNode implements AsyncDisposable {
   readonly #parts: NodeParts
   readonly #log: Logger
   readonly #context: PartContext
+  /** What the parts that cannot be restarted were built from. */
+  readonly #startedFrom: Settings
   #isDisposed = false
 
   private constructor(context: PartContext) {
     this.#context = context
+    this.#startedFrom = context.settings
     this.#log = context.log
     this.#parts = new NodeParts(context)
   }
@@ -75,9 +78,11 @@ export class MillraceNode implements AsyncDisposable {
       settings: loaded.value,
       showConfiguration: () => showConfiguration(settingsSchema, loaded),
     })
-    const fixed = new Set<string>(affected.filter((part) => !parts[part].canRestart).flatMap((part) => parts[part].sections))
     const streams = await this.#parts.takeOn(loaded.value)
-    return { changed: [...sections, ...streams], restarted, needsRestart: sections.filter((section) => fixed.has(section)) }
+    const needsRestart = changedSections(this.#startedFrom, loaded.value).filter((section) =>
+      partsOf([section]).some((part) => !parts[part].canRestart),
+    )
+    return { changed: [...sections, ...streams], restarted, needsRestart }
   }
 
   /** Builds parts anew from other settings; all of them from the old ones again when one cannot be. */
