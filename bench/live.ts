@@ -131,6 +131,7 @@ const ours = await runMillrace(camera.url)
 console.log(row('millrace', ours))
 const peer = await runFfmpeg(ffmpeg, camera.url, directory.path)
 console.log(row('ffmpeg -c copy', peer))
+const ratio = (of: (result: Result) => number): string => (of(ours) / of(peer)).toFixed(3)
 console.log(
-  `\nratio            ${(ours.cores / peer.cores).toFixed(3).padStart(7)} ${(ours.usage.pssBytes / peer.usage.pssBytes).toFixed(3).padStart(8)}`,
+  `\nratio            ${ratio(({ cores }) => cores).padStart(7)} ${ratio(({ usage }) => usage.pssBytes).padStart(8)} ${ratio(({ usage }) => usage.rssBytes).padStart(8)}`,
 )

@@ -3,7 +3,13 @@ import { AppError } from '#lib/errors.ts'
 import type { App } from './app.ts'
 
 /** What a path below a mount names: `/hls/site/gate/index.m3u8` is file `index.m3u8` of stream `site/gate`. */
-export type MountTarget = { readonly stream: string; readonly file: string; readonly query: URLSearchParams }
+export type MountTarget = {
+  readonly stream: string
+  readonly file: string
+  readonly query: URLSearchParams
+  /** Fires when the server stops: what would wait is to answer now. */
+  readonly closing: AbortSignal
+}
 
 /** A server of another protocol that answers below a prefix of ours. It writes the answer itself, headers and all. */
 export type Mount = {
@@ -13,7 +19,7 @@ export type Mount = {
   handle(request: IncomingMessage, response: ServerResponse, target: MountTarget): Promise<void> | void
 }
 
-export function registerMounts(app: App, mounts: readonly Mount[]): void {
+export function registerMounts(app: App, mounts: readonly Mount[], closing: AbortSignal): void {
   for (const mount of mounts) {
     app.route<{ Params: { '*': string } }>({
       method: ['GET', 'HEAD', 'OPTIONS'],
@@ -21,7 +27,8 @@ export function registerMounts(app: App, mounts: readonly Mount[]): void {
       schema: { hide: true },
       config: { isStreaming: true },
       handler: async (request, reply) => {
-        const target = { ...splitPath(request.params['*']), query: new URLSearchParams(request.url.split('?')[1]) }
+        const query = new URLSearchParams(request.url.split('?')[1])
+        const target = { ...splitPath(request.params['*']), query, closing }
         for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
         // The mounted server itself says which origins may read.
         reply.raw.setHeader('cross-origin-resource-policy', 'cross-origin')

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Value } from 'typebox/value'
@@ -8,7 +10,7 @@ import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
 import { startApi } from './api.fixture.ts'
 import { configSchema, errorBodySchema, healthSchema, statusSchema } from './contract.ts'
-import type { MountTarget } from './mounts.ts'
+import type { Mount, MountTarget } from './mounts.ts'
 
 test('status and configuration fit their schemas', async () => {
   await using api = await startApi()
@@ -189,6 +191,43 @@ test('a port that is taken is refused by name', async () => {
     (error) =>
       error instanceof AppError && error.code === 'LISTEN_FAILED' && error.message.includes(String(api.server.address.port)),
   )
+})
+
+test('stopping does not wait for connections without a request, half a request, or a follower that does not answer', async () => {
+  const api = await startApi({ closeTimeoutMs: 60_000 })
+  const upgrade = 'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  const sent = ['', 'GET /live HTTP/1.1\r\n', `GET /api/v1/events HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n${upgrade}\r\n`]
+  const sockets = await Promise.all(
+    sent.map(async (text) => {
+      const socket = connect(api.server.address.port, '127.0.0.1')
+      await once(socket, 'connect')
+      socket.write(text)
+      return socket
+    }),
+  )
+  const [, , follower] = sockets
+  assert.ok(follower)
+  await once(follower, 'readable')
+  await api[Symbol.asyncDispose]()
+  for (const socket of sockets) socket.destroy()
+})
+
+test('stopping answers requests that wait, and ends their connections', async () => {
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+  const mount: Mount = {
+    prefix: '/hls/',
+    handle: async (_, response, { closing }) => {
+      begin()
+      await once(closing, 'abort')
+      response.writeHead(503).end('later')
+    },
+  }
+  const api = await startApi({ mounts: [mount], closeTimeoutMs: 60_000 })
+  const waiting = api.fetch('/hls/lobby/live.m3u8?_HLS_msn=9')
+  await begun
+  await api[Symbol.asyncDispose]()
+  const response = await waiting
+  assert.deepEqual([response.status, await response.text()], [503, 'later'])
 })
 
 test('stopping ends kept connections, answers what comes late with 503, and cuts what does not end', async () => {

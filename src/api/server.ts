@@ -5,6 +5,7 @@ import type { Logger } from '#lib/log.ts'
 import type { App } from './app.ts'
 import { registerBrowsePage } from './browse-page.ts'
 import { clientErrorHandler, errorHandler } from './error-answers.ts'
+import { Connections } from './connections.ts'
 import { closeCodes } from './event-socket.ts'
 import { type Mount, registerMounts } from './mounts.ts'
 import { registerOpenApi } from './openapi.ts'
@@ -53,19 +54,24 @@ const timeouts = {
   connectionTimeout: 120_000,
 }
 
+/** How long a WebSocket may take to answer that it is being closed. */
+const goodbyeMs = 500
+
 /** The HTTP server: the API below `/api/v1`, health, the web application, and whatever is mounted. */
 export class ApiServer implements AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   readonly #app: App
+  readonly #connections: Connections
   readonly #closing: AbortController
   readonly #closeTimeoutMs: number
   #closed: Promise<void> | undefined
 
-  private constructor({ app, closing, closeTimeoutMs }: { app: App; closing: AbortController; closeTimeoutMs: number }) {
-    this.#app = app
-    this.#closing = closing
-    this.#closeTimeoutMs = closeTimeoutMs
-    this.address = addressOf(app)
+  private constructor(options: { app: App; connections: Connections; closing: AbortController; closeTimeoutMs: number }) {
+    this.#app = options.app
+    this.#connections = options.connections
+    this.#closing = options.closing
+    this.#closeTimeoutMs = options.closeTimeoutMs
+    this.address = addressOf(options.app)
   }
 
   /** Throws `LISTEN_FAILED`. */
@@ -73,6 +79,7 @@ export class ApiServer implements AsyncDisposable {
     const { host, port, closeTimeoutMs = 5_000 } = deps
     const closing = new AbortController()
     const app = await buildApp(deps, closing.signal)
+    const connections = new Connections(app.server)
     try {
       await app.listen({ host, port })
     } catch (error) {
@@ -82,7 +89,7 @@ export class ApiServer implements AsyncDisposable {
       })
     }
     deps.log.info(addressOf(app), 'HTTP server listens')
-    return new ApiServer({ app, closing, closeTimeoutMs })
+    return new ApiServer({ app, connections, closing, closeTimeoutMs })
   }
 
   /** `http://127.0.0.1:3000` */
@@ -99,6 +106,7 @@ export class ApiServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort()
+    this.#connections.close()
     const cut = setTimeout(() => {
       this.#app.server.closeAllConnections()
       for (const client of this.#app.websocketServer.clients) client.terminate()
@@ -157,7 +165,7 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
   await registerOpenApi(app, deps.node)
   registerRoutes(app, deps)
   registerBrowsePage(app)
-  registerMounts(app, mounts)
+  registerMounts(app, mounts, closing)
   await registerWebApplication(app, { directory })
   return app
 }
@@ -190,9 +198,14 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** A follower that does not answer within the time, as a sleeping laptop does not, is cut. */
 function closeSockets(this: { websocketServer: App['websocketServer'] }, done: () => void): void {
-  for (const client of this.websocketServer.clients) client.close(closeCodes.goingAway, 'the server is stopping; reconnect later')
-  this.websocketServer.close()
+  const { websocketServer } = this
+  for (const client of websocketServer.clients) client.close(closeCodes.goingAway, 'the server is stopping; reconnect later')
+  const cut = setTimeout(() => {
+    for (const client of websocketServer.clients) client.terminate()
+  }, goodbyeMs)
+  websocketServer.close(() => clearTimeout(cut))
   done()
 }
 

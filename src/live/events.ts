@@ -1,8 +1,10 @@
 /** What happens to streams and recordings, for whoever listens: the events API now, webhooks and the log later. */
 export type StreamEvent =
   | { type: 'stream.online'; stream: string; source: string; tracks: string[] }
+  /** Nobody publishes, and no other source stepped in within two seconds. */
   | { type: 'stream.offline'; stream: string; reason: string }
   | { type: 'stream.recovered'; stream: string; source: string; offlineMs: number }
+  /** Comes without `stream.offline` before it when the other source was there at once. */
   | { type: 'stream.source-switched'; stream: string; from: string; to: string; reason: string }
   | { type: 'stream.created' | 'stream.changed' | 'stream.removed' | 'stream.started' | 'stream.stopped'; stream: string }
   | { type: 'reader.dropped'; stream: string; readerId: string; protocol: string; droppedUnits: number; droppedMs: number }

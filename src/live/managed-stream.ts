@@ -35,6 +35,12 @@ export type ManagedStreamDeps = {
 /** A publisher that sent nothing for this long gives way to a new one: most often it is the same camera after a cut cable. */
 const publisherSilenceMs = 2_000
 
+/** How long another source may take to step in before the stream counts as offline. */
+const handOverMs = 2_000
+
+/** Nothing is being published. `timer`: it is not offline yet, as another source may step in. */
+type Outage = { readonly sinceMs: number; readonly reason: string; timer?: NodeJS.Timeout | undefined; isTold: boolean }
+
 /** One stream with all that belongs to it: what is wanted, its sources, its publisher, its packager and recorder. */
 export class ManagedStream {
   readonly stream: Stream
@@ -46,7 +52,7 @@ export class ManagedStream {
   #waiting = 0
   #releaseTimer: NodeJS.Timeout | undefined
   #onlineSinceMs: number | undefined
-  #offlineSinceMs: number | undefined
+  #outage: Outage | undefined
   #lastSource: string | undefined
   #reconnectsBefore = 0
 
@@ -198,7 +204,7 @@ export class ManagedStream {
     if (!this.#declaration.isEnabled) return 'stopped'
     if (this.stream.isOnline) return 'online'
     if (this.#declaration.spec.onDemand && this.#demand() === 0) return 'idle'
-    return this.#offlineSinceMs === undefined ? 'connecting' : 'offline'
+    return this.#outage?.isTold ? 'offline' : 'connecting'
   }
 
   #start(): void {
@@ -210,9 +216,10 @@ export class ManagedStream {
   async #stop(reason: string): Promise<void> {
     this.stream.end(reason)
     this.#publisher = undefined
+    this.#tellOffline()
     await this.#stopSources()
     this.#packaging.stop()
-    this.#offlineSinceMs = undefined
+    this.#outage = undefined
   }
 
   #startSources(): void {
@@ -241,11 +248,7 @@ export class ManagedStream {
       this.#wentOnline(info, from)
     })
     this.stream.on('inactive', (reason) => {
-      this.#onlineSinceMs = undefined
-      this.#offlineSinceMs = this.#deps.clock.nowMs()
-      this.#packaging.pause()
-      events.emit({ type: 'stream.offline', stream, reason })
-      log.info({ stream, reason }, 'stream offline')
+      this.#wentAway(reason)
     })
     this.stream.on('drop', ({ id, protocol, remoteAddress }, drop) => {
       events.emit({ type: 'reader.dropped', stream, readerId: id, protocol, droppedUnits: drop.units, droppedMs: drop.ms })
@@ -256,25 +259,46 @@ export class ManagedStream {
     })
   }
 
-  #wentOnline(info: PublicationInfo, from: PublicationInfo | undefined): void {
+  /** The source that was shown is away. The stream is offline when no other one steps in. */
+  #wentAway(reason: string): void {
+    this.#onlineSinceMs = undefined
+    this.#packaging.pause()
+    this.#outage = { sinceMs: this.#deps.clock.nowMs(), reason, isTold: false }
+    if (this.#declaration.spec.sources.length > 1) this.#outage.timer = setTimeout(() => this.#tellOffline(), handOverMs)
+    else this.#tellOffline()
+  }
+
+  #tellOffline(): void {
+    const outage = this.#outage
+    if (!outage || outage.isTold) return
+    clearTimeout(outage.timer)
+    outage.isTold = true
+    const stream = this.name
+    this.#deps.events.emit({ type: 'stream.offline', stream, reason: outage.reason })
+    this.#deps.log.info({ stream, reason: outage.reason }, 'stream offline')
+  }
+
+  #wentOnline({ label: source }: PublicationInfo, from: PublicationInfo | undefined): void {
     const { events, log, clock } = this.#deps
     const stream = this.name
-    const source = info.label
     const previous = from?.label ?? this.#lastSource
-    const offlineMs = this.#offlineSinceMs === undefined ? undefined : clock.nowMs() - this.#offlineSinceMs
+    const isSwitch = previous !== undefined && previous !== source
+    // The same source was away for a moment: nobody stepped in.
+    if (!isSwitch) this.#tellOffline()
+    const outage = this.#outage
+    clearTimeout(outage?.timer)
+    this.#outage = undefined
+    const offlineMs = outage?.isTold ? clock.nowMs() - outage.sinceMs : undefined
+    const tracks = this.stream.tracks.map(({ parameters }) => parameters.codec)
     if (offlineMs !== undefined) events.emit({ type: 'stream.recovered', stream, source, offlineMs })
-    else if (!from)
-      events.emit({ type: 'stream.online', stream, source, tracks: this.stream.tracks.map(({ parameters }) => parameters.codec) })
-    if (previous !== undefined && previous !== source) {
+    else if (!from && !outage) events.emit({ type: 'stream.online', stream, source, tracks })
+    if (isSwitch) {
       const reason = from ? 'a better source is back' : 'the source before is away'
       events.emit({ type: 'stream.source-switched', stream, from: previous, to: source, reason })
     }
-    log.info(
-      { stream, source, ...(offlineMs === undefined ? {} : { offlineMs }) },
-      from ? 'stream switched source' : 'stream online',
-    )
+    const what = from || (outage && offlineMs === undefined) ? 'stream switched source' : 'stream online'
+    log.info({ stream, source, ...(offlineMs === undefined ? {} : { offlineMs }) }, what)
     this.#lastSource = source
-    this.#offlineSinceMs = undefined
     this.#onlineSinceMs ??= clock.nowMs()
   }
 

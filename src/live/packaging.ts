@@ -15,7 +15,10 @@ import type { Stream } from './stream.ts'
 /** A viewer who asked for nothing this long is gone; an on-demand window is then closed. */
 const unwatchedMs = 60_000
 
-/** `all` holds every track; `playable` leaves out what HLS players do not know, and is made only where that is a difference. */
+/**
+ * `all` holds every track; `playable` leaves out what HLS players do not know, and is made only where that is a difference. The recorder
+ * takes `all`: a window of `playable` shares no bytes with recordings and keeps all of its segments in memory.
+ */
 type Profile = 'all' | 'playable'
 
 type Pump = { readonly packager: Packager; readonly reader: ReaderHandle }
@@ -25,8 +28,8 @@ type Opened = { readonly window: HlsWindow; readonly profile: Profile; isWatched
 /**
  * What a stream feeds besides its connected readers: one packager, shared by the recorder and the HLS window.
  *
- *   stream ──► packager ─┬─► recorder     while recording is wanted
- *                        └─► HLS window   always, or while somebody watches
+ *   stream ──► packager ─┬─► recorder     while recording is wanted; notes in each part where it is stored
+ *                        └─► HLS window   always, or while somebody watches; lets go of the memory of what is stored
  */
 export class StreamPackaging {
   readonly #stream: Stream
@@ -113,6 +116,7 @@ export class StreamPackaging {
   #applyRecording(wish: 'on' | 'off' | 'paused', segmentSeconds: number): void {
     this.#recorder.segmentSeconds = segmentSeconds
     this.#isRecording = wish !== 'off'
+    if (wish !== 'on') this.#cutForRecorder()
     if (wish === 'off') {
       this.#recorder.stop('recording is switched off')
       return
@@ -121,6 +125,11 @@ export class StreamPackaging {
     this.#recorder.start()
     if (wish === 'paused') this.#recorder.pause()
     else this.#recorder.resume()
+  }
+
+  /** What is pending is still recorded. Not where viewers share the packager: some players stall on a part that is cut short. */
+  #cutForRecorder(): void {
+    if (this.#opened?.profile !== 'all') this.#pumps.get('all')?.packager.pause()
   }
 
   #openWindow(): Opened {

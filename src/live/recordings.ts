@@ -7,6 +7,8 @@ import { deleteRecording } from './recorder/delete-segment.ts'
 import { healRecordings } from './recorder/heal.ts'
 import { IndexWriter } from './recorder/index-writer.ts'
 import { Recorder } from './recorder/recorder.ts'
+import { createDirectDisk } from './recorder/direct-disk.ts'
+import { nodeDisk, type RecordingDisk } from './recorder/recording-disk.ts'
 import type { RecordingIndex, RecordingSegment, SegmentQuery, StreamUsage } from './recorder/recording-index.ts'
 import { Retention, type RetentionPolicy } from './recorder/retention.ts'
 import type { RecordingsSettings } from './settings.ts'
@@ -28,12 +30,14 @@ export class Recordings implements AsyncDisposable {
   readonly #options: RecordingsOptions
   readonly #rows: IndexWriter
   readonly #recorders = new Set<Recorder>()
+  readonly #disk: RecordingDisk
   #retention: Retention | undefined
   #isDiskFull = false
 
   private constructor(options: RecordingsOptions) {
     const { index, directory, log } = options
     this.#options = options
+    this.#disk = options.settings.directWrites ? createDirectDisk() : nodeDisk
     this.#rows = new IndexWriter({ index, log })
     this.playback = new Playback({ index, directory, log })
   }
@@ -56,6 +60,7 @@ export class Recordings implements AsyncDisposable {
       events: { emit: (event) => this.#emit(event) },
       clock,
       log,
+      disk: this.#disk,
     })
     recorder.setDiskFull(this.#isDiskFull)
     this.#recorders.add(recorder)

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { readFile } from 'node:fs/promises'
+import { mock, test } from 'node:test'
 import { Value } from 'typebox/value'
+import { parseMediaPlaylist } from '#formats/hls/parse-media-playlist.ts'
 import { systemClock } from '#lib/clock.ts'
 import { createLog } from '#lib/log.ts'
-import { unitAt, videoTrack } from '../../test/support/media.ts'
+import { unitAt, video, videoTrack } from '../../test/support/media.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
+import { until } from '../../test/support/until.ts'
 import type { StreamEvent } from './events.ts'
 import { StreamPackaging } from './packaging.ts'
 import { openIndex } from './recorder/recording.fixture.ts'
@@ -45,7 +48,7 @@ async function open(file: FileStreams, stored = new Map<string, StoredStream>())
   })
   await registry.open(file)
   stack.defer(() => registry.close())
-  return { registry, events, stored, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { registry, recordings, events, stored, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 const file: FileStreams = {
@@ -129,4 +132,85 @@ test('a publisher makes an undeclared stream, and the API can keep it', async ()
   assert.equal(registry.find('guest')?.origin, 'undeclared')
   await registry.create('guest', {})
   assert.deepEqual([registry.find('guest')?.origin, registry.find('guest')?.state], ['api', 'online'])
+})
+
+test('a source that steps in at once is a switch and no outage', async () => {
+  await using setup = await open({ defaults: {}, streams: { hall: { sources: ['publish', 'rtsp://10.0.0.1/a'] } } })
+  const { registry, events } = setup
+  const first = registry.publish('hall', { peer })
+  first.start([videoTrack])
+  first.write(unitAt(0, { isKeyframe: true }))
+  const spare = registry.require('hall').stream.openPublication({ priority: 1, label: 'rtsp://10.0.0.1/a' })
+  spare.start([videoTrack])
+  first.close('gone')
+  assert.equal(registry.find('hall')?.state, 'connecting')
+  spare.write(unitAt(0, { isKeyframe: true }))
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['stream.online', 'stream.source-switched'],
+  )
+})
+
+test('a stream is offline when no other source steps in, or the same one is back before that', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  try {
+    await using setup = await open({ defaults: {}, streams: { hall: { sources: ['publish', 'rtsp://10.0.0.1/a'] } } })
+    const { registry, events } = setup
+    for (const awayMs of [2000, 100]) {
+      const publication = registry.publish('hall', { peer })
+      publication.start([videoTrack])
+      publication.write(unitAt(0, { isKeyframe: true }))
+      publication.close('gone')
+      mock.timers.tick(awayMs)
+      assert.equal(registry.find('hall')?.state, awayMs < 2000 ? 'connecting' : 'offline')
+    }
+    const back = registry.publish('hall', { peer })
+    back.start([videoTrack])
+    back.write(unitAt(0, { isKeyframe: true }))
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['stream.online', 'stream.offline', 'stream.recovered', 'stream.offline', 'stream.recovered'],
+    )
+  } finally {
+    mock.timers.reset()
+  }
+})
+
+test('recording that is switched off keeps what came before, whole part or not', async () => {
+  await using setup = await open({ defaults: {}, streams: { hall: { recording: { enabled: true } } } })
+  const { registry, recordings, events } = setup
+  const publication = registry.publish('hall', { peer })
+  publication.start([videoTrack])
+  for (const unit of video({ frames: 13 })) publication.write(unit)
+  await registry.recording('hall', 'stop')
+  await until(() => events.some(({ type }) => type === 'recording.segment-closed'))
+  const segment = await until(async () => (await recordings.list({ stream: 'hall', limit: 1 }))[0])
+  assert.equal(segment.durationMs, 13 * 40)
+})
+
+test('what is recorded and packaged for HLS is held in memory once, and read back from the recording in the same bytes', async () => {
+  await using setup = await open({ defaults: {}, streams: { hall: { hls: 'always', recording: { enabled: true } } } })
+  const publication = setup.registry.publish('hall', { peer })
+  publication.start([videoTrack])
+  let filmed = 0
+  const film = (frames: number): void => {
+    for (const unit of video({ fromMs: filmed * 40, frames })) publication.write(unit)
+    filmed += frames
+  }
+  film(50)
+  const window = setup.registry.require('hall').packaging.watch()
+  const playlist = parseMediaPlaylist((await window.plainPlaylist({})).bytes.toString())
+  const name = playlist.segments[0]?.uri ?? ''
+  const made = await window.file(name, {})
+  assert.ok(made.body.kind === 'memory')
+  film(25)
+  const { body, sizeBytes } = await until(async () => {
+    film(25)
+    const file = await window.file(name, {})
+    return file.body.kind === 'stored' ? { ...file, body: file.body } : undefined
+  })
+  const [range] = body.ranges
+  assert.ok(range && body.ranges.length === 1)
+  const recorded = (await readFile(range.path)).subarray(range.offset, range.offset + range.sizeBytes)
+  assert.ok(sizeBytes === recorded.length && recorded.equals(Buffer.concat(made.body.chunks)))
 })

@@ -145,6 +145,11 @@ export const recordingsSettingsSchema = Type.Object(
       minimum: 50,
       description: 'Parts are gathered this long before they are written: what a crash may cost.',
     }),
+    directWrites: Type.Boolean({
+      default: true,
+      description:
+        'Write past the page cache of the system (O_DIRECT), for half the processor time. Turn it off when one spinning disk takes many streams: the system gathers their writes better.',
+    }),
     sync: Type.Union([Type.Literal('none'), Type.Literal('segment'), Type.Literal('flush')], {
       default: 'segment',
       description: 'When data is forced to the disk (fdatasync): never, at the end of each file, or at each flush.',

@@ -4,7 +4,7 @@ import type { StreamSpec } from './settings.ts'
 export type StreamOrigin = 'file' | 'api' | 'file+api' | 'undeclared'
 
 /**
- * `stopped` by wish · `idle`: on demand and nobody reads · `connecting`: no source delivers yet · `online` · `offline`: was online, all sources are away.
+ * `stopped` by wish · `idle`: on demand and nobody reads · `connecting`: no source delivers yet, or another one may step in · `online` · `offline`: was online, all sources are away.
  */
 export type StreamState = 'stopped' | 'idle' | 'connecting' | 'online' | 'offline'
 

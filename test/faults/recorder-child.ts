@@ -1,20 +1,24 @@
-/** Records generated media at 100 times its pace until it is killed. Arguments: directory, database file, first millisecond of media. */
+/** Records generated media at 100 times its pace until it is killed. Arguments: directory, database file, first millisecond of media, disk. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '#lib/clock.ts'
+import { createDirectDisk } from '#live/recorder/direct-disk.ts'
 import { IndexWriter } from '#live/recorder/index-writer.ts'
 import { Recorder } from '#live/recorder/recorder.ts'
 import { nodeDisk, type RecordingDisk } from '#live/recorder/recording-disk.ts'
 import { eventList, media, openIndex, packager, silentLog } from '#live/recorder/recording.fixture.ts'
 
-const [directory = '', database = '', fromMs = ''] = process.argv.slice(2)
+const [directory = '', database = '', fromMs = '', diskName = ''] = process.argv.slice(2)
+const disk = diskName === 'direct' ? createDirectDisk() : nodeDisk
 
 /** Tells the parent what has been written, as soon as it is. */
 const telling: RecordingDisk = {
-  ...nodeDisk,
+  ...disk,
   async create(path) {
-    const file = await nodeDisk.create(path)
+    const file = await disk.create(path)
     return {
-      ...file,
+      datasync: () => file.datasync(),
+      truncate: (sizeBytes) => file.truncate(sizeBytes),
+      close: () => file.close(),
       async writev(buffers, position) {
         const written = await file.writev(buffers, position)
         process.send?.({ path, sizeBytes: position + written })

@@ -34,7 +34,7 @@ async function killAgainAndAgain(lane: number): Promise<number> {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     const fromMs = 10_000 + kill * 4_000_000
     const lifeMs = (state >>> 8) % longestLifeMs
-    const written = await recordUntilKilled([recordings, database, String(fromMs)], lifeMs)
+    const written = await recordUntilKilled([recordings, database, String(fromMs), lane % 2 === 0 ? 'direct' : 'cached'], lifeMs)
     await using opened = await openIndex(database)
     const report = await healRecordings({ directory: recordings, index: opened.index, log: silentLog })
     assert.equal(report.failed, 0)

@@ -1,16 +1,16 @@
 import { skipUntilTargets, type MediaPlaylist, type PlaylistPart, type PlaylistSegment } from '#formats/hls/media-playlist.ts'
 import type { Variant } from '#formats/hls/multivariant-playlist.ts'
 import { pictureOf } from '#formats/mp4/picture.ts'
-import type { Segment } from './cmaf.ts'
+import type { SegmentInfo } from './cmaf.ts'
 import { playlistFiles, type HlsNames } from './hls-names.ts'
 
 /** A window at one moment, as its playlists describe it. */
 export type WindowView = {
   readonly names: HlsNames
   /** Oldest first; the last one may still grow. */
-  readonly segments: readonly Segment[]
-  readonly msnOf: (segment: Segment) => number
-  readonly isDiscontinuity: (segment: Segment) => boolean
+  readonly segments: readonly SegmentInfo[]
+  readonly msnOf: (segment: SegmentInfo) => number
+  readonly isDiscontinuity: (segment: SegmentInfo) => boolean
   /** Missing segments listed before the first. */
   readonly gapCount: number
   readonly gapSeconds: number
@@ -98,11 +98,11 @@ function gaps({ names, segments, gapCount, gapSeconds }: WindowView): PlaylistSe
   return Array.from({ length: gapCount }, () => ({ uri: names.gap(), durationSeconds: gapSeconds, mapUri, isGap: true }))
 }
 
-function describe(view: WindowView, segment: Segment): PlaylistSegment {
+function describe(view: WindowView, segment: SegmentInfo): PlaylistSegment {
   return { ...tagsOf(view, segment), uri: view.names.segment(view.msnOf(segment)), durationSeconds: segment.durationMs / 1000 }
 }
 
-function tagsOf(view: WindowView, segment: Segment): Omit<PlaylistSegment, 'uri' | 'durationSeconds'> {
+function tagsOf(view: WindowView, segment: SegmentInfo): Omit<PlaylistSegment, 'uri' | 'durationSeconds'> {
   return {
     mapUri: view.names.init(segment.init.id),
     programDateTimeMs: segment.ntpMs,
@@ -110,7 +110,7 @@ function tagsOf(view: WindowView, segment: Segment): Omit<PlaylistSegment, 'uri'
   }
 }
 
-function describeParts(view: WindowView, segment: Segment): PlaylistPart[] {
+function describeParts(view: WindowView, segment: SegmentInfo): PlaylistPart[] {
   const msn = view.msnOf(segment)
   return segment.parts.map((part) => ({
     uri: view.names.part(msn, part.index),

@@ -6,6 +6,8 @@ import type { Track } from '#formats/media/track.ts'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
 import { createLog } from '#lib/log.ts'
 import { h264Parameters, unitAt, video, videoTrack } from '../../../test/support/media.ts'
+import type { PackagerListener, Part } from './cmaf.ts'
+import type { HlsFile } from './hls-file.ts'
 import { HlsWindow } from './hls-window.ts'
 import { Packager } from './packager.ts'
 
@@ -35,6 +37,25 @@ async function load(window: HlsWindow, request: Parameters<HlsWindow['playlist']
 
 function fails(code: ErrorCode): (error: unknown) => boolean {
   return (error) => error instanceof AppError && error.code === code
+}
+
+function chunksOf({ body }: HlsFile): readonly Buffer[] {
+  assert.ok(body.kind === 'memory')
+  return body.chunks
+}
+
+/** A recorder that wrote every part of `only` segments to one file, the moment it was made. */
+function storeAt(path: string, only: (part: Part) => boolean = () => true): PackagerListener {
+  let offset = 0
+  return {
+    segmentStarted() {},
+    partAdded(part) {
+      if (only(part)) part.stored.range = { path, offset, sizeBytes: part.sizeBytes }
+      offset += part.sizeBytes
+    },
+    segmentEnded() {},
+    ended() {},
+  }
 }
 
 /** Whether a promise is settled once all that is ready has run. */
@@ -242,15 +263,52 @@ test('media is found by name: a segment is its parts in a row', async () => {
   film(26)
   const segment = await window.file('w1-seg-7.m4s', {})
   const parts = await Promise.all([0, 1, 2, 3, 4].map((index) => window.file(`w1-part-7.${index}.mp4`, {})))
-  assert.deepEqual(
-    segment.chunks,
-    parts.flatMap((part) => part.chunks),
-  )
+  assert.deepEqual(chunksOf(segment), parts.flatMap(chunksOf))
   assert.equal(
     segment.sizeBytes,
     parts.reduce((sum, part) => sum + part.sizeBytes, 0),
   )
-  assert.equal((await window.file('w1-init-1.mp4', {})).chunks[0]?.toString('latin1', 4, 8), 'ftyp')
+  assert.equal(chunksOf(await window.file('w1-init-1.mp4', {}))[0]?.toString('latin1', 4, 8), 'ftyp')
+})
+
+test('recorded segments are in memory only while they are new', async () => {
+  const { window, packager, film } = live()
+  packager.addListener(storeAt('/r/a.mp4'))
+  film(26)
+  const { sizeBytes } = await window.file('w1-seg-7.m4s', {})
+  const part = await window.file('w1-part-7.1.mp4', {})
+  film(25)
+  assert.equal((await window.file('w1-seg-8.m4s', {})).body.kind, 'memory')
+  const older = await window.file('w1-seg-7.m4s', {})
+  assert.deepEqual(older, {
+    contentType: 'video/mp4',
+    sizeBytes,
+    body: { kind: 'stored', ranges: [{ path: '/r/a.mp4', offset: 0, sizeBytes }] },
+  })
+  assert.deepEqual((await window.file('w1-part-7.1.mp4', {})).body, {
+    kind: 'stored',
+    ranges: [{ path: '/r/a.mp4', offset: part.sizeBytes, sizeBytes: part.sizeBytes }],
+  })
+  assert.ok((await load(window)).segments.at(-1)?.parts.length)
+})
+
+test('a segment of which the recorder missed a part stays in memory, and so does one that is not recorded yet', async () => {
+  const { window, packager, film } = live()
+  const late: Part[] = []
+  packager.addListener(storeAt('/r/a.mp4', ({ segmentSequence, index }) => segmentSequence !== 0 || index !== 3))
+  packager.addListener({ segmentStarted() {}, partAdded: (part) => void late.push(part), segmentEnded() {}, ended() {} })
+  film(51)
+  assert.equal((await window.file('w1-seg-7.m4s', {})).body.kind, 'memory')
+  const missed = late[3]
+  assert.ok(missed)
+  missed.stored.range = { path: '/r/b.mp4', offset: 0, sizeBytes: missed.sizeBytes }
+  film(25)
+  const { body } = await window.file('w1-seg-7.m4s', {})
+  assert.ok(body.kind === 'stored')
+  assert.deepEqual(
+    body.ranges.map(({ path }) => path),
+    ['/r/a.mp4', '/r/b.mp4', '/r/a.mp4'],
+  )
 })
 
 test('the part that comes next is waited for; others, open segments and foreign names are not there', async () => {

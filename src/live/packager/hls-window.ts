@@ -3,10 +3,12 @@ import { renderMultivariantPlaylist } from '#formats/hls/multivariant-playlist.t
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { LiveSettings } from '../settings.ts'
-import type { InitSegment, PackagerListener, Part, Segment } from './cmaf.ts'
+import type { InitSegment, PackagerListener, Segment, SegmentInfo } from './cmaf.ts'
+import { type HlsFile, initFile, partFile, segmentFile } from './hls-file.ts'
 import { HlsNames, type HlsName } from './hls-names.ts'
 import { describeLowLatency, describePlain, describeVariant, type WindowView } from './hls-playlists.ts'
 import { RenderedPlaylist } from './rendered-playlist.ts'
+import { type WindowSegment, withoutMemory } from './stored-segment.ts'
 import { Waiters } from './waiters.ts'
 
 /** What the window asks of the packager that feeds it. */
@@ -15,9 +17,6 @@ export interface PackagerFigures {
   readonly framesPerSecond: number | undefined
 }
 
-/** A media file as it goes over the wire: buffers of the packager, in order. */
-export type HlsFile = { readonly contentType: string; readonly chunks: readonly Buffer[]; readonly sizeBytes: number }
-
 /** Playlist of a player that knows where it is: `_HLS_msn`, `_HLS_part`, `_HLS_skip` of RFC 8216bis §6.2.5. */
 export type PlaylistRequest = { msn?: number; part?: number; skip?: boolean; signal?: AbortSignal | undefined }
 
@@ -25,6 +24,8 @@ export type PlaylistRequest = { msn?: number; part?: number; skip?: boolean; sig
 const initialGaps = 7
 /** Segments that left the playlist and can still be loaded, for players that read it before. */
 const lingeringSegments = 3
+/** The newest complete segments, whose memory is kept although they are recorded: most players load these. */
+const segmentsInMemory = 1
 /** A keyframe interval may grow by this much before a segment is longer than the target duration promised. */
 const targetHeadroom = 1.5
 /** A first segment longer than this is played while it is made; its target duration is then a guess. */
@@ -41,6 +42,9 @@ const blockTargets = 3
  * The last segments of a stream, as HLS players load them: playlists for players with and without low latency, and the media.
  * Playlists are rendered once for each change. Requests for what is not there yet wait for it.
  *
+ * Where a recorder takes the same parts, only the newest segments are held in memory and the others are read from the recording. Without
+ * one, or while it is paused, failed or behind, all of them are in memory.
+ *
  * `EXT-X-TARGETDURATION` and `PART-TARGET` must never change (RFC 8216bis §4.4.3.1, §4.4.3.7), so there is no playlist before the first segment is
  * complete or four seconds long; the target is then half as much again as what was seen. A segment that is longer all the same
  * keeps its true duration, and the log says so.
@@ -53,9 +57,9 @@ export class HlsWindow implements PackagerListener {
   readonly #waiters = new Waiters({ capacity: waiterCapacity })
   readonly #rendered = new Map<'live' | 'delta' | 'plain' | 'multivariant', RenderedPlaylist>()
   /** In the playlist; the last one may still grow. */
-  #segments: Segment[] = []
+  #segments: WindowSegment[] = []
   /** No longer in the playlist. */
-  #lingering: Segment[] = []
+  #lingering: WindowSegment[] = []
   #gapCount = initialGaps
   #discontinuitySequence = 0
   #firstSequence: number | undefined
@@ -90,6 +94,7 @@ export class HlsWindow implements PackagerListener {
     this.#publish()
     this.#keepPromise(segment)
     this.#evict()
+    this.#shed()
     this.#changed()
   }
 
@@ -129,7 +134,7 @@ export class HlsWindow implements PackagerListener {
     return found
   }
 
-  #msnOf(segment: Segment): number {
+  #msnOf(segment: SegmentInfo): number {
     return segment.sequence - (this.#firstSequence ?? 0) + initialGaps
   }
 
@@ -179,20 +184,16 @@ export class HlsWindow implements PackagerListener {
   #find(name: HlsName): HlsFile | undefined {
     if (name.kind === 'init') {
       const init = this.#findInit(name.id)
-      return init && mediaFile(init, [init.bytes])
+      return init && initFile(init)
     }
     const segment = this.#segmentAt(name.msn)
     if (segment === undefined) return undefined
-    if (name.kind === 'part') return partFile(segment.parts[name.index])
-    return segment.isComplete
-      ? mediaFile(
-          segment.init,
-          segment.parts.flatMap((part) => part.chunks),
-        )
-      : undefined
+    if (name.kind === 'segment') return segment.isComplete ? segmentFile(segment) : undefined
+    const part = segment.parts[name.index]
+    return part && partFile(part)
   }
 
-  #segmentAt(msn: number): Segment | undefined {
+  #segmentAt(msn: number): WindowSegment | undefined {
     return [...this.#segments, ...this.#lingering].find((segment) => this.#msnOf(segment) === msn)
   }
 
@@ -211,7 +212,7 @@ export class HlsWindow implements PackagerListener {
     this.#promise = { targetDurationSeconds, gapSeconds: leastMs / 1000 }
   }
 
-  #keepPromise(segment: Segment): void {
+  #keepPromise(segment: SegmentInfo): void {
     const targetDurationSeconds = this.#promise?.targetDurationSeconds ?? Infinity
     if (this.#hasWarned || Math.round(segment.durationMs / 1000) <= targetDurationSeconds) return
     this.#hasWarned = true
@@ -239,8 +240,15 @@ export class HlsWindow implements PackagerListener {
     }
   }
 
+  /** Lets go of the memory of older segments that are in a recording. */
+  #shed(): void {
+    const newest = this.#segments.slice(-segmentsInMemory)
+    this.#segments = this.#segments.map((segment) => (newest.includes(segment) ? segment : withoutMemory(segment)))
+    this.#lingering = this.#lingering.map(withoutMemory)
+  }
+
   /** There is nothing before the first segment that it could continue. */
-  #isDiscontinuity(segment: Segment): boolean {
+  #isDiscontinuity(segment: SegmentInfo): boolean {
     return segment.isDiscontinuity && segment.sequence !== this.#firstSequence
   }
 
@@ -270,13 +278,4 @@ export class HlsWindow implements PackagerListener {
       isEnded: this.#isEnded,
     }
   }
-}
-
-function partFile(part: Part | undefined): HlsFile | undefined {
-  return part && mediaFile(part.init, part.chunks)
-}
-
-function mediaFile(init: InitSegment, chunks: readonly Buffer[]): HlsFile {
-  const contentType = init.tracks.some((track) => track.kind === 'video') ? 'video/mp4' : 'audio/mp4'
-  return { contentType, chunks, sizeBytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0) }
 }

@@ -290,8 +290,9 @@ export class Packager implements ReaderSink {
       startMs: ticksToMs(first.decodeTicks, leading.clockRateHz),
       durationMs: ticksToMs(sumTicks(frames), leading.clockRateHz),
       ntpMs: first.ntpMs,
-      chunks,
       sizeBytes,
+      chunks,
+      stored: {},
     }
     this.#count(part, frames.length)
     segment.add(part)

@@ -134,6 +134,22 @@ test('a new file starts at the first segment after segmentSeconds and nothing is
   )
 })
 
+test('each part says where it is in the files as soon as it is written, and not before', async () => {
+  await using b = await bench()
+  const recorder = b.recorder({ segmentSeconds: 2 })
+  recorder.start()
+  packageInto([b.tap, recorder], { seconds: 5 })
+  assert.ok(b.parts.every(({ stored }) => stored.range === undefined))
+  await b.segments()
+  const paths = new Set(b.parts.map(({ stored }) => stored.range?.path))
+  assert.equal(paths.size, 3)
+  for (const { chunks, stored } of b.parts) {
+    assert.ok(stored.range)
+    const { path, offset, sizeBytes } = stored.range
+    assert.deepEqual((await readFile(path)).subarray(offset, offset + sizeBytes), Buffer.concat(chunks))
+  }
+})
+
 test('new parameters start a new file', async () => {
   await using b = await bench()
   const recorder = b.recorder()

@@ -1,4 +1,4 @@
-import { mkdir, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '#lib/errors.ts'
 
@@ -23,21 +23,15 @@ export interface RecordingDisk {
 /** Retention removes empty directories: one may vanish between its making and the file's. */
 const createAttempts = 3
 
+/** Written through the page cache. */
 export const nodeDisk: RecordingDisk = {
   async create(path) {
-    for (let attempt = 1; ; attempt++) {
-      await mkdir(dirname(path), { recursive: true })
-      try {
-        const file = await open(path, 'wx')
-        return {
-          writev: async (buffers, position) => (await file.writev([...buffers], position)).bytesWritten,
-          datasync: () => file.datasync(),
-          truncate: (sizeBytes) => file.truncate(sizeBytes),
-          close: () => file.close(),
-        }
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT' || attempt === createAttempts) throw error
-      }
+    const file = await createFile(path, 'wx')
+    return {
+      writev: async (buffers, position) => (await file.writev([...buffers], position)).bytesWritten,
+      datasync: () => file.datasync(),
+      truncate: (sizeBytes) => file.truncate(sizeBytes),
+      close: () => file.close(),
     }
   },
   async syncDirectory(path) {
@@ -49,6 +43,18 @@ export const nodeDisk: RecordingDisk = {
     }
   },
   remove: (path) => rm(path, { force: true }),
+}
+
+/** Opens a new file, making the directories above it. */
+export async function createFile(path: string, flags: string | number): Promise<FileHandle> {
+  for (let attempt = 1; ; attempt++) {
+    await mkdir(dirname(path), { recursive: true })
+    try {
+      return await open(path, flags)
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || attempt === createAttempts) throw error
+    }
+  }
 }
 
 /** The system's name for what went wrong: `ENOSPC`. */

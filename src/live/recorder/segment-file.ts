@@ -19,7 +19,7 @@ export type SegmentFileOptions = {
 }
 
 /** `durationMs`: of the file up to the end of this part. */
-type Queued = { readonly chunks: readonly Buffer[]; readonly sizeBytes: number; readonly durationMs: number }
+type Queued = { readonly part: Part; readonly durationMs: number }
 
 /**
  * One file being recorded. `append` only queues; `flush` writes all that is queued with one call to the system. The buffers are shared
@@ -55,9 +55,8 @@ export class SegmentFile {
   /** Queues a part; `durationMs` is that of the file up to the part's end. */
   append(part: Part, durationMs: number): void {
     if (this.#isFinished) return
-    const { chunks, sizeBytes } = part
-    this.#queue.push({ chunks, sizeBytes, durationMs })
-    this.#unwrittenBytes += sizeBytes
+    this.#queue.push({ part, durationMs })
+    this.#unwrittenBytes += part.sizeBytes
     this.#unwrittenParts += 1
   }
 
@@ -121,7 +120,7 @@ export class SegmentFile {
     const headBytes = head.reduce((sum, bytes) => sum + bytes.length, 0)
     let position = start
     try {
-      for (let rest: readonly Buffer[] = [...head, ...batch.flatMap(({ chunks }) => chunks)]; rest.length > 0;) {
+      for (let rest: readonly Buffer[] = [...head, ...batch.flatMap(({ part }) => part.chunks)]; rest.length > 0;) {
         const writtenBytes = await handle.writev(rest, position)
         if (writtenBytes === 0) throw new AppError('DISK_FAILED', `the disk took no byte of ${this.path}; check it`)
         position += writtenBytes
@@ -132,13 +131,16 @@ export class SegmentFile {
     }
   }
 
-  /** Counts the parts that are whole on the disk. */
+  /** Counts the parts that are whole in the file, and says in each of them where it is. */
   #account(batch: readonly Queued[], { firstPartAt, endAt }: { firstPartAt: number; endAt: number }): void {
     let at = firstPartAt
-    for (const { sizeBytes, durationMs } of batch) {
+    for (const { part, durationMs } of batch) {
+      const { sizeBytes, stored } = part
+      const offset = at
       this.#unwrittenBytes -= sizeBytes
       at += sizeBytes
       if (at > endAt) continue
+      stored.range = { path: this.path, offset, sizeBytes }
       this.#unwrittenParts -= 1
       this.#written = { sizeBytes: at, durationMs }
     }

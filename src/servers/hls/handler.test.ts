@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseMediaPlaylist } from '#formats/hls/parse-media-playlist.ts'
 import { systemClock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import { createLog } from '#lib/log.ts'
+import type { PackagerListener } from '#live/packager/cmaf.ts'
 import { HlsWindow } from '#live/packager/hls-window.ts'
 import { Packager } from '#live/packager/packager.ts'
 import { unitAt, videoTrack } from '../../../test/support/media.ts'
+import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
 import { until } from '../../../test/support/until.ts'
 import { createHlsHandler, type AuthorizeRead, type HlsHub } from './handler.ts'
 
@@ -23,7 +29,11 @@ type Served = AsyncDisposable & {
 }
 
 /** A stream `lobby` behind a real HTTP server, one second of it filmed. */
-async function serve(options: { authorize?: AuthorizeRead } = {}): Promise<Served> {
+async function serve({
+  frameBytes = 100,
+  closing,
+  ...options
+}: { authorize?: AuthorizeRead; frameBytes?: number; closing?: AbortSignal } = {}): Promise<Served> {
   const settings = { partMilliseconds: 200, segmentSeconds: 1, segmentCount: 7 }
   const packager = new Packager({ tracks: [videoTrack], settings })
   const window = new HlsWindow({ prefix: 'w', packager, settings, log })
@@ -40,7 +50,8 @@ async function serve(options: { authorize?: AuthorizeRead } = {}): Promise<Serve
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost')
     const [, stream = '', file = ''] = url.pathname.split('/')
-    void handler.handle(request, response, { stream, file, query: url.searchParams })
+    const target = { stream, file, query: url.searchParams, ...(closing ? { closing } : {}) }
+    void handler.handle(request, response, target)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -48,7 +59,8 @@ async function serve(options: { authorize?: AuthorizeRead } = {}): Promise<Serve
   assert.ok(address !== null && typeof address === 'object')
   let filmed = 0
   const film = (frames: number): void => {
-    for (let i = 0; i < frames; i++, filmed++) packager.write(unitAt(filmed * 40, { isKeyframe: filmed % 25 === 0 }))
+    for (let i = 0; i < frames; i++, filmed++)
+      packager.write(unitAt(filmed * 40, { isKeyframe: filmed % 25 === 0, sizeBytes: frameBytes }))
   }
   film(26)
   return {
@@ -64,6 +76,45 @@ async function serve(options: { authorize?: AuthorizeRead } = {}): Promise<Serve
       await once(server, 'close')
     },
   }
+}
+
+/** The same, with its second segment in a file and no longer in memory. */
+async function serveRecorded({ frameBytes = 100 } = {}): Promise<Served & { path: string; segment: Buffer }> {
+  await using opened = new AsyncDisposableStack()
+  const directory = opened.use(await temporaryDirectory())
+  const served = opened.use(await serve({ frameBytes }))
+  const path = join(directory.path, 'recorded.mp4')
+  const media: Buffer[] = []
+  const head = Buffer.from('what stands before it')
+  const recorded: PackagerListener = {
+    segmentStarted() {},
+    partAdded(part) {
+      const offset = media.reduce((sum, bytes) => sum + bytes.length, head.length)
+      if (part.segmentSequence !== 1) return
+      part.stored.range = { path, offset, sizeBytes: part.sizeBytes }
+      media.push(...part.chunks)
+    },
+    segmentEnded() {},
+    ended() {},
+  }
+  served.packager.addListener(recorded)
+  served.film(76)
+  const segment = Buffer.concat(media)
+  await writeFile(path, Buffer.concat([head, segment]))
+  const held = opened.move()
+  return { ...served, path, segment, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+/** How many descriptors of this process are open on a file. */
+function openFiles(path: string): number {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return undefined
+    }
+  })
+  return links.filter((link) => link === path).length
 }
 
 async function json(response: Response): Promise<{ status: number; code: string }> {
@@ -150,6 +201,15 @@ test('other methods are refused, and a preflight is answered', async () => {
   assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /Range/)
 })
 
+test('a server that stops lets no request wait', async () => {
+  const closing = new AbortController()
+  await using served = await serve({ closing: closing.signal })
+  const waiting = fetch(`${served.baseUrl}/live.m3u8?_HLS_msn=8`)
+  await until(() => served.openSignals.length === 1)
+  closing.abort()
+  assert.deepEqual(await json(await waiting), { status: 503, code: 'HLS_NOT_READY' })
+})
+
 test('who may not read gets no media', async () => {
   await using served = await serve({
     authorize: async ({ headers }) => {
@@ -173,6 +233,43 @@ test('HEAD tells the size and sends nothing; ranges are cut across parts', async
   assert.deepEqual(Buffer.from(await range.arrayBuffer()), whole.subarray(100, 2000))
   const beyond = await fetch(url, { headers: { Range: `bytes=${whole.length}-` } })
   assert.deepEqual([beyond.status, beyond.headers.get('content-range')], [416, `bytes */${whole.length}`])
+})
+
+test('a recorded segment is read from its file: whole, by range across parts, and its size', async () => {
+  await using served = await serveRecorded()
+  const url = `${served.baseUrl}/w-seg-8.m4s`
+  const whole = await fetch(url)
+  assert.equal(whole.headers.get('content-length'), String(served.segment.length))
+  assert.deepEqual(Buffer.from(await whole.arrayBuffer()), served.segment)
+  const range = await fetch(url, { headers: { Range: 'bytes=100-1999' } })
+  assert.deepEqual([range.status, range.headers.get('content-range')], [206, `bytes 100-1999/${served.segment.length}`])
+  assert.deepEqual(Buffer.from(await range.arrayBuffer()), served.segment.subarray(100, 2000))
+  const head = await fetch(url, { method: 'HEAD' })
+  assert.equal(head.headers.get('content-length'), String(served.segment.length))
+  assert.equal((await head.arrayBuffer()).byteLength, 0)
+  await until(() => openFiles(served.path) === 0, { what: 'files to be closed' })
+})
+
+test('a segment whose recording was deleted is not there', async () => {
+  await using served = await serveRecorded()
+  await rm(served.path)
+  for (const method of ['GET', 'HEAD']) {
+    assert.equal((await fetch(`${served.baseUrl}/w-seg-8.m4s`, { method })).status, 404)
+  }
+  assert.equal((await json(await fetch(`${served.baseUrl}/w-seg-8.m4s`))).code, 'HLS_FILE_NOT_FOUND')
+})
+
+test('a slow player does not make us read ahead, what it reads may be deleted, and when it leaves the file is closed', async () => {
+  await using served = await serveRecorded({ frameBytes: 1_000_000 })
+  const socket = connect(Number(new URL(served.baseUrl).port), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('GET /lobby/w-seg-8.m4s HTTP/1.1\r\nHost: a\r\n\r\n')
+  await once(socket, 'readable')
+  assert.equal(openFiles(served.path), 1)
+  await rm(served.path)
+  assert.equal(openFiles(`${served.path} (deleted)`), 1)
+  socket.destroy()
+  await until(() => openFiles(`${served.path} (deleted)`) === 0, { what: 'the file to be closed' })
 })
 
 test('playlists are compressed for those who take it', async () => {

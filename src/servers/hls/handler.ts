@@ -1,12 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { playlistContentType } from '#formats/hls/media-playlist.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { errnoOf } from '#live/recorder/recording-disk.ts'
 import { playlistFiles } from '#live/packager/hls-names.ts'
-import type { HlsFile, HlsWindow } from '#live/packager/hls-window.ts'
+import type { HlsBody, HlsFile } from '#live/packager/hls-file.ts'
+import type { HlsWindow } from '#live/packager/hls-window.ts'
 import type { RenderedPlaylist } from '#live/packager/rendered-playlist.ts'
 import { parseRange, sliceChunks } from './byte-range.ts'
+import { openStored } from './stored-media.ts'
 import { Viewers, type HlsViewer } from './viewers.ts'
 
 /** Who asks. */
@@ -25,7 +29,13 @@ export interface HlsHub {
 export type AuthorizeRead = (request: IncomingMessage, stream: string) => Promise<void>
 
 /** A request for `file` of `stream`, taken from the URL by whoever mounts the handler. */
-export type HlsTarget = { readonly stream: string; readonly file: string; readonly query: URLSearchParams }
+export type HlsTarget = {
+  readonly stream: string
+  readonly file: string
+  readonly query: URLSearchParams
+  /** Fires when the server stops: requests that wait are answered at once. */
+  readonly closing?: AbortSignal
+}
 
 export type HlsHandler = {
   /** Answers the request; never rejects. */
@@ -74,13 +84,13 @@ async function answer(
   const { stream, file } = target
   await authorize?.(request, stream)
   const viewer = identify(request)
-  const signal = closedSignal(response)
+  const signal = AbortSignal.any([closedSignal(response), ...(target.closing ? [target.closing] : [])])
   const window = await hub.openHls(stream, { signal, viewer })
   viewers.see(stream, viewer)
   const playlist = await findPlaylist(window, target, signal)
   const sentBytes = playlist
     ? sendPlaylist(request, response, playlist)
-    : sendMedia(request, response, await window.file(file, { signal }))
+    : await sendMedia(request, response, await window.file(file, { signal }))
   viewers.countSent(stream, viewer, sentBytes)
 }
 
@@ -138,21 +148,52 @@ function sendPlaylist(request: IncomingMessage, response: ServerResponse, playli
   return sendBody(request, response, [bytes])
 }
 
-function sendMedia(request: IncomingMessage, response: ServerResponse, { contentType, chunks, sizeBytes }: HlsFile): number {
-  const range = parseRange(request.headers.range, sizeBytes)
-  response.setHeader('Accept-Ranges', 'bytes')
+async function sendMedia(request: IncomingMessage, response: ServerResponse, file: HlsFile): Promise<number> {
+  const range = parseRange(request.headers.range, file.sizeBytes)
   if (range.kind === 'unsatisfiable') {
-    response.writeHead(416, { 'Content-Range': `bytes */${sizeBytes}`, 'Content-Length': 0, 'Cache-Control': 'no-store' }).end()
+    response
+      .writeHead(416, { 'Content-Range': `bytes */${file.sizeBytes}`, 'Content-Length': 0, 'Cache-Control': 'no-store' })
+      .end()
     return 0
   }
-  const { start, end } = range.kind === 'part' ? range : { start: 0, end: sizeBytes }
-  response.writeHead(range.kind === 'part' ? 206 : 200, {
-    'Content-Type': contentType,
-    'Cache-Control': 'max-age=3600, immutable',
-    'Content-Length': end - start,
-    ...(range.kind === 'part' ? { 'Content-Range': `bytes ${start}-${end - 1}/${sizeBytes}` } : {}),
-  })
-  return sendBody(request, response, sliceChunks(chunks, start, end))
+  const { start, end } = range.kind === 'part' ? range : { start: 0, end: file.sizeBytes }
+  const writeHead = (): void => {
+    response.writeHead(range.kind === 'part' ? 206 : 200, {
+      'Accept-Ranges': 'bytes',
+      'Content-Type': file.contentType,
+      'Cache-Control': 'max-age=3600, immutable',
+      'Content-Length': end - start,
+      ...(range.kind === 'part' ? { 'Content-Range': `bytes ${start}-${end - 1}/${file.sizeBytes}` } : {}),
+    })
+  }
+  if (file.body.kind === 'stored') return sendStored(request, response, { ranges: file.body.ranges, start, end, writeHead })
+  writeHead()
+  return sendBody(request, response, sliceChunks(file.body.chunks, start, end))
+}
+
+type StoredAnswer = {
+  readonly ranges: Extract<HlsBody, { kind: 'stored' }>['ranges']
+  readonly start: number
+  readonly end: number
+  readonly writeHead: () => void
+}
+
+/** Streams from the recording as fast as the player takes it; returns how much was sent. A player that leaves is no fault. */
+async function sendStored(request: IncomingMessage, response: ServerResponse, answered: StoredAnswer): Promise<number> {
+  const { ranges, start, end, writeHead } = answered
+  await using media = await openStored(ranges)
+  if (response.destroyed) return 0
+  writeHead()
+  if (request.method === 'HEAD') {
+    response.end()
+    return 0
+  }
+  try {
+    await pipeline(media.read(start, end), response)
+  } catch (error) {
+    if (errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  }
+  return end - start
 }
 
 /** Writes the buffers as they are, shared with all other viewers; returns their size. */
