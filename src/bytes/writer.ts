@@ -39,6 +39,11 @@ export class Writer {
     this.#view.setUint32(at + 4, value % 2 ** 32)
     return this
   }
+  i8(value: number): this {
+    const at = this.#reserve(1)
+    this.#view.setInt8(at, value)
+    return this
+  }
   i16(value: number): this {
     const at = this.#reserve(2)
     this.#view.setInt16(at, value)
@@ -48,6 +53,22 @@ export class Writer {
     const at = this.#reserve(4)
     this.#view.setInt32(at, value)
     return this
+  }
+  /** 64 signed bits from a number: exact up to ±2^53. */
+  i64(value: number): this {
+    const at = this.#reserve(8)
+    this.#view.setInt32(at, Math.floor(value / 2 ** 32))
+    this.#view.setUint32(at + 4, value) // modulo 2^32, also below zero
+    return this
+  }
+  /** Up to 32 bits in groups of seven, lowest first, each but the last with its top bit set (unsigned LEB128). */
+  uvarint(value: number): this {
+    let left = value
+    while (left >= 0x80) {
+      this.u8((left % 0x80) + 0x80)
+      left = Math.floor(left / 0x80)
+    }
+    return this.u8(left)
   }
   raw(value: Uint8Array): this {
     const at = this.#reserve(value.length)
@@ -61,6 +82,12 @@ export class Writer {
   }
   ascii(value: string): this {
     return this.raw(Buffer.from(value, 'latin1'))
+  }
+  /** UTF-8 text, of which the caller knows that it takes `length` bytes. */
+  utf8(value: string, length: number): this {
+    const at = this.#reserve(length)
+    this.#bytes.write(value, at, length, 'utf8')
+    return this
   }
   /** Overwrites 32 bits written before, such as a length known only afterwards. */
   patchU32(at: number, value: number): void {
