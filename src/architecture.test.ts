@@ -8,17 +8,22 @@ const mayImport: Record<string, readonly string[]> = {
   lib: [],
   bytes: ['lib'],
   formats: ['lib', 'bytes'],
-  store: ['lib'],
+  store: ['lib', 'bytes'],
   codec: ['lib', 'bytes', 'formats'],
   live: ['lib', 'bytes', 'formats', 'codec', 'store'],
   'servers/rtsp': ['lib', 'bytes', 'formats', 'live'],
   'servers/hls': ['lib', 'bytes', 'formats', 'live'],
   eventlog: ['lib', 'bytes', 'formats', 'store'],
+  'servers/kafka': ['lib', 'bytes', 'formats', 'eventlog'],
+  'servers/grpc': ['lib', 'bytes', 'formats', 'eventlog'],
   auth: ['lib', 'store'],
   ops: ['lib', 'store'],
   api: ['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'auth', 'ops'],
-  roles: ['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'servers/rtsp', 'servers/hls', 'eventlog', 'auth', 'ops', 'api'],
-  cli: ['lib', 'api/contract.ts', 'roles', 'codec'],
+  roles: [
+    ...['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'auth', 'ops', 'api'],
+    ...['servers/rtsp', 'servers/hls', 'servers/kafka', 'servers/grpc'],
+  ],
+  cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'roles', 'codec'],
 }
 
 /** Modules that a folder must not reach for. */
@@ -29,6 +34,8 @@ const mustNotUse: Record<string, RegExp> = {
     /^node:(net|http|https|dgram|tls|fs|fs\/promises|timers|timers\/promises|sqlite|child_process)$|^(pino|kysely|fastify)/,
   'servers/rtsp': /^(kysely|pg|node:sqlite)/,
   'servers/hls': /^(kysely|pg|node:sqlite)/,
+  'servers/kafka': /^(kysely|pg|node:sqlite)/,
+  'servers/grpc': /^(kysely|pg|node:sqlite)/,
   eventlog: /^node:(net|http|https|dgram|tls)$/,
   codec: /^(kysely|pg|fastify|node:https?)$/,
 }

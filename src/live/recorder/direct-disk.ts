@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { Staging } from './staging.ts'
+import { Staging } from '#bytes/staging.ts'
 import { createFile, errnoOf, nodeDisk, type RecordingDisk, type RecordingHandle } from './recording-disk.ts'
 
 /** What every disk takes: its own blocks are this large or smaller. */

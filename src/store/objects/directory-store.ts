@@ -5,6 +5,7 @@ import { addAbortSignal } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
+import { openDirect, writeDirect } from './direct-write.ts'
 import { listKeys } from './directory-listing.ts'
 import { checkObjectKey } from './object-key.ts'
 import {
@@ -25,6 +26,8 @@ import {
 const temporaryFolder = '.unfinished'
 /** A file that nobody has written to for this long belongs to no running put, also of another process. */
 const leftoverAgeMs = 60 * 60_000
+/** Smaller objects are written as usual: they are gone from memory soon anyway. */
+const directBytes = 262_144
 /** A delete may prune the folder that a put has just made; then the put makes it again. */
 const maxPublishAttempts = 10
 
@@ -164,14 +167,22 @@ export class DirectoryStore implements ObjectStore {
 }
 
 async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal | undefined): Promise<void> {
-  await using file = await open(path, 'wx')
-  if (body instanceof Uint8Array) {
-    await file.writeFile(body, signal ? { signal } : {})
-  } else {
-    const stream = signal ? addAbortSignal(signal, body.stream) : body.stream
-    await file.writeFile(exactly(stream, body.sizeBytes))
+  const sizeBytes = body instanceof Uint8Array ? body.length : body.sizeBytes
+  await using direct = sizeBytes >= directBytes ? await openDirect(path) : undefined
+  if (direct) {
+    await writeDirect(direct, bodyChunks(body, signal))
+    await direct.datasync()
+    return
   }
+  await using file = await open(path, 'wx')
+  if (body instanceof Uint8Array) await file.writeFile(body, signal ? { signal } : {})
+  else await file.writeFile(bodyChunks(body, signal))
   await file.datasync()
+}
+
+async function* bodyChunks(body: ObjectBody, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  if (body instanceof Uint8Array) yield body
+  else yield* exactly(signal ? addAbortSignal(signal, body.stream) : body.stream, body.sizeBytes)
 }
 
 /** Gives a finished file its place, in one step, and makes that survive a power cut. */

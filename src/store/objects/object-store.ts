@@ -96,7 +96,7 @@ export function pageLimit(limit = 1000): number {
 export async function* exactly(stream: Readable, sizeBytes: number): AsyncGenerator<Buffer> {
   let received = 0
   for await (const chunk of stream) {
-    const bytes = Buffer.from(chunk)
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
     received += bytes.length
     if (received > sizeBytes) throw new AppError('LIMIT_EXCEEDED', `body is longer than the ${sizeBytes} bytes announced`)
     yield bytes

@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely'
+import type { EventLogSchema } from './schema-event-log.ts'
 
 /** Tables as the newest migration leaves them. Times are milliseconds since the epoch; numbers are exact up to 2^53 on both databases. */
-export type Schema = {
+export type Schema = EventLogSchema & {
   streams: StreamsTable
   recording_segments: RecordingSegmentsTable
 }

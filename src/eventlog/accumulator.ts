@@ -1,0 +1,62 @@
+import type { Clock } from '#lib/clock.ts'
+import type { Timers } from '#lib/timers.ts'
+import type { LogBatch } from './log-batch.ts'
+import type { Partition } from './partition.ts'
+
+/** Batches for one object, of many partitions, each in order of offsets. */
+export type Gathered = { readonly runs: ReadonlyMap<Partition, LogBatch[]>; readonly sizeBytes: number }
+
+type Limits = { readonly objectBytes: number; readonly objectMilliseconds: number; readonly objectAckMilliseconds: number }
+
+/** Gathers batches until they are worth an object: enough bytes, enough time, or less time when somebody waits for the object store. */
+export class Accumulator {
+  readonly #limits: Limits
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #onClosed: (gathered: Gathered) => void
+  #runs = new Map<Partition, LogBatch[]>()
+  #sizeBytes = 0
+  #due: { readonly atMs: number; readonly timer: Disposable } | undefined
+
+  constructor(options: { limits: Limits; clock: Clock; timers: Timers; onClosed: (gathered: Gathered) => void }) {
+    this.#limits = options.limits
+    this.#clock = options.clock
+    this.#timers = options.timers
+    this.#onClosed = options.onClosed
+  }
+
+  /** `isAwaited`: somebody waits until the batch is in the object store. */
+  add(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {
+    const run = this.#runs.get(partition)
+    if (run) run.push(batch)
+    else this.#runs.set(partition, [batch])
+    this.#sizeBytes += batch.sizeBytes
+    if (this.#sizeBytes >= this.#limits.objectBytes) this.close()
+    else this.closeWithin(isAwaited ? this.#limits.objectAckMilliseconds : this.#limits.objectMilliseconds)
+  }
+
+  /** Closes what is gathered no later than in `delayMs`. */
+  closeWithin(delayMs: number): void {
+    if (this.#runs.size === 0) return
+    const atMs = this.#clock.monotonicMs() + delayMs
+    if (this.#due && this.#due.atMs <= atMs) return
+    this.#due?.timer[Symbol.dispose]()
+    this.#due = { atMs, timer: this.#timers.after(delayMs, () => this.close()) }
+  }
+
+  /** Closes what is gathered now. */
+  close(): void {
+    this.#due?.timer[Symbol.dispose]()
+    this.#due = undefined
+    if (this.#runs.size === 0) return
+    const gathered = { runs: this.#runs, sizeBytes: this.#sizeBytes }
+    this.#runs = new Map()
+    this.#sizeBytes = 0
+    this.#onClosed(gathered)
+  }
+
+  /** The batches of what is not closed yet. */
+  *pending(): Generator<LogBatch, void, undefined> {
+    for (const run of this.#runs.values()) yield* run
+  }
+}

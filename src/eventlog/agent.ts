@@ -1,0 +1,463 @@
+import type { Clock } from '#lib/clock.ts'
+import { AppError, type ErrorCode, toAppError } from '#lib/errors.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Timers } from '#lib/timers.ts'
+import type { ObjectStore } from '#store/objects/object-store.ts'
+import { Accumulator } from './accumulator.ts'
+import { Backlog } from './backlog.ts'
+import { Collector } from './collector.ts'
+import { Committer } from './committer.ts'
+import { fetchPartitions, type FetchedPartition, type FetchRequest } from './fetch.ts'
+import { Groups } from './groups/groups.ts'
+import { Leases } from './leases.ts'
+import type { LogBatch } from './log-batch.ts'
+import { LogReader, type FoundOffset, type OffsetQuery } from './log-reader.ts'
+import type { LogMetadata } from './metadata/log-metadata.ts'
+import { ExtentReader } from './objects/extent-reader.ts'
+import type { Duplicate, Partition } from './partition.ts'
+import { recoverWal } from './recovery.ts'
+import { Repeating } from './repeating.ts'
+import { Retention } from './retention.ts'
+import type { LogSettings } from './settings.ts'
+import { TailCache } from './tail-cache.ts'
+import type { AckLevel } from './topic-config.ts'
+import type { Topic } from './topic.ts'
+import { Topics } from './topics.ts'
+import type { Disk } from './wal/disk.ts'
+import { Wal } from './wal/wal.ts'
+
+export type PartitionRef = { readonly topic: string; readonly partition: number }
+
+/** Where a batch went, and what it has survived when this is told. `appendTimeMs` is -1 where producers set the time. */
+export type Appended = {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly appendTimeMs: number
+  readonly logStartOffset: number
+  readonly ack: AckLevel
+  readonly isDuplicate: boolean
+}
+
+/** What an append waits for, and how long at most. Without `ack` it is the topic's durability. `isOwn`: Millrace writes to its own topic. */
+export type AppendOptions = { readonly ack?: AckLevel; readonly timeoutMs?: number; readonly isOwn?: boolean }
+
+/** Hears of each batch: how long its acknowledgement took, or why it was refused. */
+export interface LogObserver {
+  acknowledged(ack: AckLevel, seconds: number): void
+  refused(code: ErrorCode): void
+}
+
+export type LogAgentOptions = {
+  readonly settings: LogSettings
+  readonly metadata: LogMetadata
+  readonly objects: ObjectStore
+  /** Where the write-ahead log is; absent: there is none, and every topic waits for the object store. */
+  readonly walDirectory: string | undefined
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: () => number
+  /** Sortable ids, for objects. */
+  readonly newId: () => string
+  /** Random UUIDs, for topics. */
+  readonly newUuid: () => string
+  readonly observer?: LogObserver
+  readonly log: Logger
+}
+
+/** The agent without a write-ahead log still needs a name that lasts. */
+const walIdWithoutWal = 'none'
+const producerIdsPerBlock = 1000
+const retentionIntervalMs = 60_000
+const collectorIntervalMs = 60_000
+const producerExpiryIntervalMs = 3_600_000
+/** An idempotent producer that was silent for so long begins anew. */
+const producerRetentionMs = 7 * 24 * 3_600_000
+const groupLimits = { minSessionTimeoutMs: 1000, maxSessionTimeoutMs: 1_800_000, maxGroups: 10_000, maxMembers: 1000 } as const
+/** How long a stop waits for the object store; what is not there by then stays in the write-ahead log. */
+const closeTimeoutMs = 10_000
+
+/**
+ * The event log of one node.
+ *
+ *   append ─► Partition (offsets, sequences) ─► Wal (synced) ─► Accumulator ─► Committer ─► object store, database
+ *                  │                                                                              │
+ *   fetch  ◄───────┴── recent batches in memory ◄─────── write-ahead log ◄────── extents ◄────────┘
+ *
+ * A record is acknowledged when it is as durable as its topic, or its request, asks for, and shown to consumers when it is as durable as its topic asks for.
+ */
+export class LogAgent implements AsyncDisposable {
+  readonly agentId: string
+  /** This agent on the Kafka wire. */
+  readonly nodeId = 1
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly reader: LogReader
+  readonly #options: LogAgentOptions
+  readonly #wal: Wal | undefined
+  readonly #backlog: Backlog
+  readonly #accumulator: Accumulator
+  readonly #committer: Committer
+  readonly #leases: Leases
+  readonly #tailCache: TailCache
+  readonly #extents: ExtentReader
+  /** Stopped before anything else is. */
+  readonly #background = new AsyncDisposableStack()
+  readonly #syncing = new Set<LogBatch>()
+  #onSynced: (() => void) | undefined
+  #producerIds: Promise<{ next: number; end: number }> | undefined
+  #isClosing = false
+  #fault: AppError | undefined
+
+  /**
+   * Locks the write-ahead log, takes the partitions over and brings back what was acknowledged and not committed. Throws `LOG_UNAVAILABLE` when another process has
+   * the write-ahead log, and what disk, database and object store throw.
+   */
+  static async open(options: LogAgentOptions): Promise<LogAgent> {
+    let agent: LogAgent | undefined
+    const wal = await openWal(options, (error) => agent?.fail(error))
+    try {
+      const walId = wal?.id ?? walIdWithoutWal
+      const { agentId, isConfirmed } = await options.metadata.registerAgent({ walId, nowMs: options.clock.nowMs() })
+      agent = new LogAgent(options, { wal, walId, agentId })
+      await agent.#start({ isConfirmed })
+      return agent
+    } catch (error) {
+      await wal?.[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  private constructor(
+    options: LogAgentOptions,
+    { wal, walId, agentId }: { wal: Wal | undefined; walId: string; agentId: string },
+  ) {
+    const { settings, metadata, objects, clock, timers, log } = options
+    this.#options = options
+    this.#wal = wal
+    this.agentId = agentId
+    this.#leases = new Leases({ agentId, walId, hasWal: wal !== undefined, metadata, log })
+    this.#backlog = new Backlog({ memoryBytes: settings.memoryBytes })
+    this.#tailCache = new TailCache({ capacityBytes: settings.cacheBytes })
+    this.#extents = new ExtentReader({ objects, cacheBytes: settings.coldCacheBytes, concurrency: settings.coldReads })
+    this.reader = new LogReader({ metadata, extents: this.#extents, wal })
+    const { random, newId } = options
+    const { tailCache, backlog } = { tailCache: this.#tailCache, backlog: this.#backlog }
+    this.#committer = new Committer({ agentId, metadata, objects, wal, backlog, tailCache, clock, timers, random, newId, log })
+    const onClosed = this.#committer.enqueue.bind(this.#committer)
+    this.#accumulator = new Accumulator({ limits: settings, clock, timers, onClosed })
+    const { newUuid } = options
+    const listener = {
+      acquire: (partitions: readonly Partition[]) => this.#leases.acquire(partitions),
+      deleted: (topic: Topic) => this.#forget(topic),
+    }
+    this.topics = new Topics({ metadata, settings, hasWal: wal !== undefined, clock, newUuid, listener })
+    this.groups = new Groups({
+      metadata,
+      clock,
+      timers,
+      newId,
+      log,
+      settings: {
+        ...groupLimits,
+        initialRebalanceDelayMs: settings.groupRebalanceMilliseconds,
+        offsetRetentionMs: settings.offsetRetentionHours * 3_600_000,
+      },
+      topicIdOf: (name) => this.topics.find(name)?.id,
+      topicNameOf: (id) => this.topics.findById(id)?.name,
+    })
+  }
+
+  /** Access rules and SCRAM credentials are kept with the rest. */
+  get metadata(): LogMetadata {
+    return this.#options.metadata
+  }
+
+  /** Why nothing can be appended; undefined while all is well. */
+  get fault(): AppError | undefined {
+    return this.#fault
+  }
+  /** Why records wait for the object store longer than they should; undefined while all is well. */
+  get trouble(): AppError | undefined {
+    return this.#committer.trouble
+  }
+  get stats(): LogStats {
+    return {
+      wal: this.#wal?.stats,
+      committer: this.#committer.stats,
+      coldReads: this.#extents.stats,
+      waitingBatches: this.#backlog.batchCount,
+      waitingMemoryBytes: this.#backlog.usedBytes,
+      cacheBytes: this.#tailCache.sizeBytes,
+    }
+  }
+
+  /**
+   * Appends one whole record batch (version 2), whose memory belongs to the log from now on: offsets are written into it. Resolves when it is as durable as asked for.
+   * Throws `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
+   * `PRODUCER_FENCED`, `PRODUCER_SEQUENCE_GAP`, `LOG_FULL`, `LOG_UNAVAILABLE`, `LOG_DAMAGED`, `SHUTTING_DOWN`; `TIMEOUT`: it may still come to be.
+   */
+  async append(ref: PartitionRef, bytes: Buffer, options: AppendOptions = {}): Promise<Appended> {
+    const { observer, clock } = this.#options
+    const startedAtMs = clock.monotonicMs()
+    try {
+      const appended = await this.#append(ref, bytes, options)
+      observer?.acknowledged(appended.ack, (clock.monotonicMs() - startedAtMs) / 1000)
+      return appended
+    } catch (error) {
+      observer?.refused(toAppError(error).code)
+      throw error
+    }
+  }
+
+  async #append(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Promise<Appended> {
+    const topic = this.topics.get(ref.topic)
+    if (topic.isInternal && !options.isOwn) {
+      throw new AppError('TOPIC_INVALID', `only Millrace itself writes to topic "${topic.name}"; use another name`)
+    }
+    const partition = topic.partition(ref.partition)
+    this.#checkWritable()
+    const header = partition.admit(bytes)
+    const ack = this.#wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
+    this.#wal?.admit(bytes.length)
+    const placed = partition.place(bytes, header)
+    if ('duplicate' in placed) return await this.#repeat(partition, placed.duplicate, ack, options.timeoutMs)
+    const { batch, appendTimeMs } = placed
+    this.#keep(partition, batch, { isAwaited: ack === 'object' })
+    this.#leases.keepCeiling(partition)
+    await this.#until(batch, ack, options.timeoutMs)
+    const { baseOffset, lastOffset } = batch
+    return { baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate: false }
+  }
+
+  /** Reads many partitions; see `fetchPartitions`. */
+  async fetch(request: FetchRequest): Promise<FetchedPartition[]> {
+    return await fetchPartitions({ topics: this.topics, reader: this.reader, timers: this.#options.timers }, request)
+  }
+
+  /** Throws `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, and what reading throws. */
+  async findOffset(ref: PartitionRef, at: OffsetQuery): Promise<FoundOffset> {
+    return await this.reader.findOffset(this.topics.get(ref.topic).partition(ref.partition), at)
+  }
+
+  /** Deletes what is before an offset (-1: before the high watermark) and returns the new log start. Throws `OFFSET_OUT_OF_RANGE`. */
+  async deleteRecords(ref: PartitionRef, beforeOffset: number): Promise<number> {
+    const partition = this.topics.get(ref.topic).partition(ref.partition)
+    const offset = beforeOffset === -1 ? partition.highWatermark : beforeOffset
+    if (offset < 0 || offset > partition.highWatermark) {
+      const message = `offset ${offset} is behind the end (${partition.highWatermark}) of ${partition.label}`
+      throw new AppError('OFFSET_OUT_OF_RANGE', message)
+    }
+    // The database knows only what is committed.
+    if (offset > partition.committedEnd) await this.flush()
+    const { metadata, clock } = this.#options
+    const deleted = await metadata.advanceLogStart({ partitionId: partition.id, offset, nowMs: clock.nowMs() })
+    partition.markDeleted(deleted)
+    return partition.logStart
+  }
+
+  /** A producer id that nobody else has. */
+  async allocateProducerId(): Promise<number> {
+    this.#producerIds ??= this.#allocateBlock()
+    const block = await this.#producerIds.catch((error: unknown) => {
+      this.#producerIds = undefined
+      throw error
+    })
+    if (block.next < block.end) return block.next++
+    this.#producerIds = undefined
+    return await this.allocateProducerId()
+  }
+
+  /** Brings everything appended so far into the object store; resolves when it is committed, or the agent closes. */
+  async flush(): Promise<void> {
+    await this.#synced()
+    this.#accumulator.close()
+    await this.#committer.idle()
+  }
+
+  /** The write-ahead log has failed: nothing is taken any more, and nothing that was not acknowledged will be (invariant I8). */
+  fail(error: AppError): void {
+    this.#fault ??= error
+    this.#options.log.error({ code: error.code, err: error }, 'event log takes no more records; see to the disk and start again')
+    for (const partition of this.#partitions()) partition.fail(error)
+  }
+
+  /** Takes nothing more, brings what it has into the object store if that answers in time, and gives the partitions back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true
+    const { timers, log } = this.#options
+    await this.#background.disposeAsync()
+    using _limit = timers.after(closeTimeoutMs, () => this.#committer.close())
+    await this.flush()
+    this.#committer.close()
+    if (this.#backlog.batchCount === 0) {
+      await this.#leases
+        .release(this.#partitions())
+        .catch((error: unknown) => log.warn({ err: error }, 'partitions not given back'))
+    }
+    await this.#wal?.[Symbol.asyncDispose]()
+  }
+
+  async #start({ isConfirmed }: { isConfirmed: boolean }): Promise<void> {
+    const { metadata } = this.#options
+    await this.topics.load()
+    const partitions = new Map(this.#partitions().map((partition) => [partition.id, partition]))
+    await this.#leases.acquire([...partitions.values()])
+    for (const row of await metadata.loadProducers([...partitions.keys()])) partitions.get(row.partitionId)?.restoreProducer(row)
+    if (this.#wal) await this.#recover(this.#wal, { partitions, isConfirmed })
+    await this.groups.open()
+    this.#background.use(this.groups)
+    this.#startHousekeeping()
+  }
+
+  async #recover(
+    wal: Wal,
+    { partitions, isConfirmed }: { partitions: ReadonlyMap<number, Partition>; isConfirmed: boolean },
+  ): Promise<void> {
+    const { metadata, log } = this.#options
+    const onBatch = (partition: Partition, batch: LogBatch): void => {
+      this.#backlog.add(batch)
+      if (this.#backlog.isOverBudget) this.#backlog.spill(batch)
+      this.#accumulator.add(partition, batch, { isAwaited: false })
+    }
+    const recovered = await recoverWal({ wal, partitions, isConfirmed, log, onBatch })
+    this.#accumulator.close()
+    if (recovered.batches > 0) log.info(recovered, 'records brought back from the write-ahead log')
+    if (recovered.unknown === 0) return isConfirmed ? undefined : await metadata.confirmAgent(this.agentId)
+    const message = `the write-ahead log has ${recovered.unknown} batches for partitions that the database does not know`
+    if (partitions.size === 0) {
+      const remedy = 'point to the database that they belong to, or run "millrace log rebuild" first'
+      throw new AppError('LOG_DAMAGED', `${message}; ${remedy}`)
+    }
+    log.error({ code: 'LOG_DAMAGED' }, `${message}; they are kept there`)
+  }
+
+  #startHousekeeping(): void {
+    const { metadata, objects, clock, timers, random, log } = this.#options
+    const onAdvanced = (partitionId: number, change: { logStart: number; freedBytes: number }): void => {
+      this.#partitions()
+        .find(({ id }) => id === partitionId)
+        ?.markDeleted(change)
+    }
+    this.#background.use(new Retention({ metadata, clock, timers, log, intervalMs: retentionIntervalMs, onAdvanced }))
+    this.#background.use(new Collector({ metadata, objects, clock, timers, random, log, intervalMs: collectorIntervalMs }))
+    const expireProducers = async (): Promise<number> => {
+      const updatedBeforeMs = clock.nowMs() - producerRetentionMs
+      await metadata
+        .expireProducers({ updatedBeforeMs })
+        .catch((error: unknown) => log.warn({ err: error }, 'old producers not forgotten'))
+      return producerExpiryIntervalMs
+    }
+    this.#background.use(new Repeating({ timers, firstDelayMs: producerExpiryIntervalMs, work: expireProducers }))
+  }
+
+  #partitions(): Partition[] {
+    return this.topics.list().flatMap(({ partitions }) => partitions)
+  }
+
+  #checkWritable(): void {
+    if (this.#isClosing) throw new AppError('SHUTTING_DOWN', 'the event log is stopping; repeat when it is back')
+    if (this.#fault) throw this.#fault
+    this.#backlog.checkRoom()
+  }
+
+  /** Everything that happens to a batch between its append and the object store. */
+  #keep(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {
+    this.#backlog.add(batch)
+    const wal = this.#wal
+    if (!wal || !batch.bytes) {
+      this.#accumulator.add(partition, batch, { isAwaited })
+      return
+    }
+    this.#syncing.add(batch)
+    const { baseOffset, header, bytes } = batch
+    wal
+      .append({
+        partitionId: partition.id,
+        epoch: partition.epoch,
+        baseOffset,
+        recordCount: header.lastOffsetDelta + 1,
+        batch: bytes,
+      })
+      .then(
+        (position) => {
+          this.#syncing.delete(batch)
+          batch.position = position
+          partition.markSynced(batch)
+          if (partition.isDeleted) wal.settle(position)
+          this.#accumulator.add(partition, batch, { isAwaited })
+          if (this.#syncing.size === 0) this.#onSynced?.()
+        },
+        (error: unknown) => {
+          this.#syncing.delete(batch)
+          partition.fail(toAppError(error))
+          if (this.#syncing.size === 0) this.#onSynced?.()
+        },
+      )
+  }
+
+  /** Resolves when everything appended so far is in the write-ahead log, or has failed. */
+  async #synced(): Promise<void> {
+    if (this.#syncing.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onSynced = resolve
+    })
+  }
+
+  async #until(batch: LogBatch, ack: AckLevel, timeoutMs: number | undefined): Promise<void> {
+    if (ack === 'none') return
+    if (timeoutMs === undefined) return await batch.until(ack)
+    const { timers } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      const timer = timers.after(timeoutMs, () => {
+        reject(new AppError('TIMEOUT', `records were not as durable as asked for within ${timeoutMs} ms; they may be later`))
+      })
+      batch
+        .until(ack)
+        .then(resolve, reject)
+        .finally(() => timer[Symbol.dispose]())
+    })
+  }
+
+  /** A batch that comes again: the same offsets, as durable as asked for. */
+  async #repeat(partition: Partition, duplicate: Duplicate, ack: AckLevel, timeoutMs: number | undefined): Promise<Appended> {
+    if (duplicate.batch) {
+      if (ack === 'object') this.#accumulator.closeWithin(this.#options.settings.objectAckMilliseconds)
+      await this.#until(duplicate.batch, ack, timeoutMs)
+    }
+    const { baseOffset, lastOffset } = duplicate
+    return { baseOffset, lastOffset, appendTimeMs: -1, logStartOffset: partition.logStart, ack, isDuplicate: true }
+  }
+
+  async #allocateBlock(): Promise<{ next: number; end: number }> {
+    const next = await this.#options.metadata.allocateProducerIds(producerIdsPerBlock)
+    return { next, end: next + producerIdsPerBlock }
+  }
+
+  #forget(topic: Topic): void {
+    for (const partition of topic.partitions) {
+      for (const batch of partition.recent.from(0)) {
+        if (batch.position && !batch.hasReached('committed')) this.#wal?.settle(batch.position)
+      }
+      partition.delete()
+    }
+  }
+}
+
+/** Figures for metrics. */
+export type LogStats = {
+  readonly wal: Wal['stats'] | undefined
+  readonly committer: Committer['stats']
+  readonly coldReads: ExtentReader['stats']
+  readonly waitingBatches: number
+  readonly waitingMemoryBytes: number
+  readonly cacheBytes: number
+}
+
+async function openWal(options: LogAgentOptions, onFailure: (error: AppError) => void): Promise<Wal | undefined> {
+  const { walDirectory, settings, disk, timers, newId, log } = options
+  if (walDirectory === undefined) return undefined
+  const { walSegmentBytes, walMaxBytes, minFreeBytes, walSyncMilliseconds } = settings
+  const limits = { segmentBytes: walSegmentBytes, maxBytes: walMaxBytes, minFreeBytes, lingerMs: walSyncMilliseconds }
+  return await Wal.open({ directory: walDirectory, disk, settings: limits, timers, log, newId, onFailure })
+}

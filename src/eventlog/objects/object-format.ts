@@ -1,0 +1,142 @@
+import { crc32c } from '#formats/kafka/crc32c.ts'
+import { readBatchHeader, type BatchHeader } from '#formats/kafka/record-batch.ts'
+import { AppError } from '#lib/errors.ts'
+import type { ProducerBatch, RunRow, SparsePoint } from '../metadata/log-metadata.ts'
+import { encodeObjectTail, type IndexedRun, type RunProducer } from './object-index.ts'
+
+/** Consecutive batches of one partition, with their offsets in place, on their way into an object. */
+export type ObjectRun = {
+  readonly partitionId: number
+  readonly topicId: string
+  readonly topicName: string
+  readonly partition: number
+  readonly epoch: number
+  readonly batches: readonly Buffer[]
+}
+
+/** An object as chunks to be written one after the other, and its runs as the database takes them, in the order given. */
+export type EncodedObject = {
+  readonly chunks: readonly Buffer[]
+  readonly sizeBytes: number
+  readonly runs: readonly RunRow[]
+}
+
+/** All objects of the log are below this. */
+export const objectPrefix = 'data/v1/'
+
+/** Batches from this size on are passed through; smaller ones are copied together, because each chunk costs a call or more on its way. */
+const passThroughBytes = 32 * 2 ** 10
+const chunkBytes = 256 * 2 ** 10
+/** About as far as this lie the sparse points of a run from each other. */
+const sparseStepBytes = 64 * 2 ** 10
+/** As many batches of one producer are told as its clients may have in flight: Kafka's `max.in.flight.requests.per.connection`. */
+const batchesPerProducer = 5
+/** Sequences of producers wrap here. */
+const sequenceModulus = 2 ** 31
+
+/**
+ * The key of an object: `data/v1/{hash}/{agent}/{id}.log`. The hash comes first, so that a bucket can spread the load over many prefixes; the agent is for
+ * people who look for the origin of an object.
+ */
+export function objectKeyFor(objectId: string, agentId: string): string {
+  const hash = (crc32c(Buffer.from(objectId)) % 256).toString(16).padStart(2, '0')
+  return `${objectPrefix}${hash}/${agentId.slice(0, 8)}/${objectId}.log`
+}
+
+/** Whether an object with this id can have this key, whoever wrote it. */
+export function isKeyOf(key: string, objectId: string): boolean {
+  const [, , , agent = ''] = key.split('/')
+  return key === objectKeyFor(objectId, agent)
+}
+
+/**
+ * Lays out an object: run after run, the batches as they are; then the index and the footer (object-index.ts). Batches are not copied unless they are small,
+ * so their memory must stay as it is until the object is stored.
+ */
+export function encodeObject(objectId: string, runs: readonly ObjectRun[]): EncodedObject {
+  let positionBytes = 0
+  const indexed = runs.map((run) => {
+    const described = describeRun(run, positionBytes)
+    positionBytes += described.row.lengthBytes
+    return described
+  })
+  const tail = encodeObjectTail({ objectId, runs: indexed }, positionBytes)
+  return {
+    chunks: [...packChunks(runs.flatMap(({ batches }) => batches)), tail],
+    sizeBytes: positionBytes + tail.length,
+    runs: indexed.map(({ row }) => row),
+  }
+}
+
+function describeRun(
+  { batches, partitionId, epoch, topicId, topicName, partition }: ObjectRun,
+  positionBytes: number,
+): IndexedRun {
+  const sparse: SparsePoint[] = []
+  const producers = new Map<number, RunProducer & { batches: ProducerBatch[] }>()
+  let [baseOffset, nextOffset, lengthBytes, sparseEndBytes] = [-1, -1, 0, sparseStepBytes]
+  let [minTimestampMs, maxTimestampMs] = [Infinity, -Infinity]
+  for (const bytes of batches) {
+    const header = readBatchHeader(bytes)
+    if (baseOffset < 0) baseOffset = header.baseOffset
+    else if (header.baseOffset !== nextOffset) throw notConsecutive({ topicName, partition, nextOffset, header })
+    if (lengthBytes >= sparseEndBytes) {
+      sparse.push({ offset: header.baseOffset, positionBytes: lengthBytes, maxTimestampMs })
+      sparseEndBytes = lengthBytes + sparseStepBytes
+    }
+    if (header.producerId >= 0) noteProducer(producers, header)
+    nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+    lengthBytes += bytes.length
+    minTimestampMs = Math.min(minTimestampMs, header.baseTimestampMs)
+    maxTimestampMs = Math.max(maxTimestampMs, header.maxTimestampMs)
+  }
+  if (batches.length === 0)
+    throw new AppError('INTERNAL', `a run of partition ${partition} of topic "${topicName}" has no batches`)
+  const offsets = { baseOffset, lastOffset: nextOffset - 1 }
+  const row = { ...offsets, partitionId, epoch, positionBytes, lengthBytes, minTimestampMs, maxTimestampMs, sparse }
+  return { topicId, topicName, partition, row: { ...row, batchCount: batches.length }, producers: [...producers.values()] }
+}
+
+/** Keeps the last batches of the newest epoch. */
+function noteProducer(producers: Map<number, RunProducer & { batches: ProducerBatch[] }>, header: BatchHeader): void {
+  const { producerId, producerEpoch, baseOffset, baseSequence: firstSequence } = header
+  const known = producers.get(producerId)
+  const producer = known?.producerEpoch === producerEpoch ? known : { producerId, producerEpoch, batches: [] }
+  producers.set(producerId, producer)
+  const lastSequence = (firstSequence + header.recordCount - 1) % sequenceModulus
+  const lastOffset = baseOffset + header.lastOffsetDelta
+  producer.batches.push({ firstSequence, lastSequence, baseOffset, lastOffset, timestampMs: header.maxTimestampMs })
+  if (producer.batches.length > batchesPerProducer) producer.batches.shift()
+}
+
+/** The bytes of the batches in order; big batches are chunks of their own, runs of small ones are copied into chunks of about `chunkBytes`. */
+function packChunks(batches: readonly Buffer[]): Buffer[] {
+  const chunks: Buffer[] = []
+  let small: Buffer[] = []
+  let smallBytes = 0
+  const flush = (): void => {
+    const [only] = small
+    if (only) chunks.push(small.length === 1 ? only : Buffer.concat(small, smallBytes))
+    small = []
+    smallBytes = 0
+  }
+  for (const batch of batches) {
+    if (batch.length >= passThroughBytes) {
+      flush()
+      chunks.push(batch)
+      continue
+    }
+    small.push(batch)
+    smallBytes += batch.length
+    if (smallBytes >= chunkBytes) flush()
+  }
+  flush()
+  return chunks
+}
+
+type Break = { topicName: string; partition: number; nextOffset: number; header: BatchHeader }
+
+function notConsecutive({ topicName, partition, nextOffset, header }: Break): AppError {
+  const message = `a run of partition ${partition} of topic "${topicName}" has offset ${header.baseOffset} where ${nextOffset} comes next`
+  return new AppError('INTERNAL', message)
+}

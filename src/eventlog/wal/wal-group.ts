@@ -1,0 +1,62 @@
+import { entryBytes, entryHeaderBytes, parsedBytes, writeEntryHeader, type EntryFields } from './wal-format.ts'
+
+/** One batch to be written, and whose it is. */
+export type WalEntry = EntryFields & { readonly batch: Buffer }
+
+export type WalGroup = {
+  /** What to write, in one go. */
+  readonly chunks: readonly Buffer[]
+  readonly sizeBytes: number
+  /** Where each entry begins. */
+  readonly positions: readonly number[]
+}
+
+/** Batches up to here are copied next to each other; above, a chunk of its own costs less than the copy. */
+const copiedBytes = 8192
+const copiedOfLarge = parsedBytes - entryHeaderBytes
+
+/** Lays out entries one behind the other from `start` on. Large batches are not copied: they must not change until they are written. */
+export function layOutGroup(
+  entries: readonly WalEntry[],
+  { seed, segment, start }: { readonly seed: number; readonly segment: number; readonly start: number },
+): WalGroup {
+  const bytes = Buffer.allocUnsafeSlow(entries.reduce((sum, { batch }) => sum + ownBytes(batch.length), 0))
+  const chunks: Buffer[] = []
+  const positions: number[] = []
+  let position = start
+  let at = 0
+  let chunkStart = 0
+  for (const entry of entries) {
+    const { batch } = entry
+    const isCopied = batch.length <= copiedBytes
+    const headerAt = at
+    at = headerAt + entryHeaderBytes + batch.copy(bytes, headerAt + entryHeaderBytes, 0, isCopied ? batch.length : copiedOfLarge)
+    writeEntryHeader(bytes, headerAt, {
+      partitionId: entry.partitionId,
+      epoch: entry.epoch,
+      baseOffset: entry.baseOffset,
+      recordCount: entry.recordCount,
+      lengthBytes: batch.length,
+      seed,
+      segment,
+      position,
+      groupStart: start,
+    })
+    if (!isCopied) {
+      chunks.push(bytes.subarray(chunkStart, at), batch.subarray(copiedOfLarge))
+      chunkStart = at
+    }
+    const end = headerAt + ownBytes(batch.length)
+    bytes.fill(0, at, end)
+    at = end
+    positions.push(position)
+    position += entryBytes(batch.length)
+  }
+  if (at > chunkStart) chunks.push(bytes.subarray(chunkStart, at))
+  return { chunks, sizeBytes: position - start, positions }
+}
+
+/** What of an entry is in the memory of the group: all of it, or all but the rest of a large batch. */
+function ownBytes(batchBytes: number): number {
+  return batchBytes <= copiedBytes ? entryBytes(batchBytes) : entryBytes(batchBytes) - (batchBytes - copiedOfLarge)
+}
