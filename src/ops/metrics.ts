@@ -1,4 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
+import { LogMetrics } from './log-metrics.ts'
+import { type Sample, scrapedCounter, scrapedGauge } from './scraped.ts'
 
 /** What is told of a stream; figures over the last seconds, counters since the stream was made. */
 export type StreamFigures = {
@@ -43,8 +45,6 @@ type Figures = {
   readonly disk: DiskFigures | undefined
 }
 
-type Sample = { readonly labels: Record<string, string>; readonly value: number }
-
 const recordingStates = ['off', 'waiting', 'recording', 'paused', 'failed']
 
 /** Per stream, label `stream`. `undefined` leaves the stream out: there is nothing to tell yet. */
@@ -71,6 +71,8 @@ const streamCounters: Record<string, { help: string; value: (health: StreamFigur
 
 /** What Prometheus scrapes. Figures of streams and recordings are asked for at each scrape; only events are counted here. */
 export class Metrics {
+  /** Those of the event log. */
+  readonly log: LogMetrics
   readonly #registry = new Registry()
   readonly #requests: Counter<'method' | 'route' | 'status'>
   readonly #requestSeconds: Histogram<'method' | 'route'>
@@ -111,6 +113,7 @@ export class Metrics {
     this.#addStreamMetrics()
     this.#addRecordingMetrics()
     this.#addConnectionMetrics()
+    this.log = new LogMetrics(this.#registry)
   }
 
   get contentType(): string {
@@ -152,6 +155,7 @@ export class Metrics {
       storage: (await orUndefined(storage?.usage())) ?? [],
       disk: await orUndefined(storage?.findDiskSpace()),
     }
+    await this.log.prepare()
     return this.#registry.metrics()
   }
 
@@ -232,32 +236,11 @@ export class Metrics {
   }
 
   #gauge(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        // Without labels `reset` leaves a 0, which would be told for what is not known.
-        if (labelNames.length === 0) this.remove()
-        for (const { labels, value } of samples()) this.set(labels, value)
-      },
-    })
+    scrapedGauge({ registry: this.#registry, name, help, labelNames, samples })
   }
 
-  /** A counter that is kept elsewhere: set to what it is there. */
   #counter(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        for (const { labels, value } of samples()) this.inc(labels, value)
-      },
-    })
+    scrapedCounter({ registry: this.#registry, name, help, labelNames, samples })
   }
 }
 
