@@ -11,7 +11,8 @@ import { temporaryDirectory } from '../test/support/temp-directory.ts'
 import { usageOf } from './support/process-usage.ts'
 
 const launcher = join(import.meta.dirname, '../bin/millrace')
-const ports = { MILLRACE_API_PORT: '0', MILLRACE_RTSP_PORT: '0', MILLRACE_RTSP_RTP_PORT: '0', MILLRACE_METRICS_PORT: '0' }
+const names = ['API', 'RTSP', 'RTSP_RTP', 'KAFKA', 'GRPC', 'METRICS']
+const ports = Object.fromEntries(names.map((name) => [`MILLRACE_${name}_PORT`, '0']))
 
 console.log('ready ms   RSS MB')
 for (let run = 0; run < 5; run++) {

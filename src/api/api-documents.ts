@@ -33,7 +33,25 @@ A running Millrace shows all of this with every field at \`/api\`, where it can 
 - Lists are \`{ "items", "nextCursor"? }\`: pass \`nextCursor\` as \`cursor\` for the next page of \`limit\` items.
 - A page of another origin may use the API only if it is listed in \`api.allowedOrigins\`.`
 
-const closing = `## Events over WebSocket
+const closing = `## Records
+
+\`\`\`sh
+curl -H 'content-type: application/json' -d '{"records":[{"key":"a","value":{"n":1}},{"value":"text"}]}' localhost:3000/api/v1/topics/orders/records
+curl -H 'content-type: application/x-ndjson' -T records.ndjson -X POST localhost:3000/api/v1/topics/orders/records
+curl 'localhost:3000/api/v1/topics/orders/records?at=2026-01-31T12:00:00Z&as=json'
+curl -N 'localhost:3000/api/v1/topics/orders/records?at=latest&format=ndjson&follow=true'
+\`\`\`
+
+- Keys, values and values of headers: text is stored as its UTF-8, other JSON as its JSON text, \`{ "base64": "…" }\` as bytes, \`null\` as none; a null value is a
+  tombstone. They come back as text, or as \`{ "base64" }\` when they are not UTF-8; with \`as=json\` values that are JSON come as JSON. Whole numbers beyond 2^53 are refused: send
+  them as text.
+- JSON is checked as a whole before anything is kept. NDJSON is kept while it comes: when a line is wrong, the lines before it are kept, and \`details.offsets\` says where.
+- Reading on: pass \`nextCursor\` as \`cursor\`, with \`waitMs\` to wait for records that are not there yet. A cursor never goes back, and never passes over records that
+  retention deleted before they were read: that is \`OFFSET_OUT_OF_RANGE\`, with \`details.nextCursor\` to go on with what is kept.
+- With \`group\`, reading begins where the group has committed; commit with \`POST /api/v1/groups/{group}/offsets\` and the \`nextOffset\` of each partition.
+- A producer that never got its answer may send again and have records twice; Kafka clients with idempotence do not.
+
+## Events over WebSocket
 
 \`GET /api/v1/events\` as a WebSocket sends one JSON message an event: \`{ "sequence", "at", "type", "subject", "data" }\`.
 
@@ -93,6 +111,21 @@ const describedOnly: ApiServerDeps = {
   recordings: { find: absent, list: absent, remove: absent },
   playback: { timeline: absent, playlist: absent, openMedia: absent, openExport: absent },
   events: { read: absent, follow: absent },
+  eventLog: {
+    topics: { list: absent, find: absent, get: absent, create: absent, delete: absent, addPartitions: absent, configure: absent },
+    groups: {
+      list: absent,
+      describe: absent,
+      commitOffsets: absent,
+      committedOffsets: absent,
+      delete: absent,
+      deleteOffsets: absent,
+    },
+    append: absent,
+    fetch: absent,
+    findOffset: absent,
+    deleteRecords: absent,
+  },
   storage: { usage: absent, findDiskSpace: absent },
   node: { version: '', startedAtMs: 0, roles: [], parts: absent },
   config: { list: absent },

@@ -1,8 +1,12 @@
 /** A whole API server for tests: real streams, real recordings on a real disk, a real port. */
 import { pino } from 'pino'
 import { Value } from 'typebox/value'
-import { EventHistory } from '#eventlog/event-history.ts'
+import type { LogAgent } from '#eventlog/agent.ts'
+import type { EventInput, EventLog } from '#eventlog/event-log.ts'
+import { eventsTopic, PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import { systemClock } from '#lib/clock.ts'
+import { newId } from '#lib/ids.ts'
+import { systemTimers } from '#lib/timers.ts'
 import { StreamPackaging } from '#live/packaging.ts'
 import { Playback } from '#live/playback/playback.ts'
 import { deleteRecording } from '#live/recorder/delete-segment.ts'
@@ -12,6 +16,7 @@ import { openIndex, packageInto, silentLog } from '#live/recorder/recording.fixt
 import type { SegmentQuery } from '#live/recorder/recording-index.ts'
 import { type StoredStream, StreamRegistry } from '#live/registry.ts'
 import { liveSettingsSchema } from '#live/settings.ts'
+import { openLog } from '../../test/support/log-agent.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
 import { ApiServer, type ApiServerDeps } from './server.ts'
@@ -21,7 +26,8 @@ type Answer = { readonly status: number; readonly headers: Headers; readonly bod
 export type TestApi = AsyncDisposable & {
   readonly server: ApiServer
   readonly registry: StreamRegistry
-  readonly history: EventHistory
+  readonly agent: LogAgent
+  readonly history: TestHistory
   /** What was logged, a parsed line each. */
   readonly logged: readonly Record<string, unknown>[]
   fetch(path: string, init?: RequestInit): Promise<Response>
@@ -29,6 +35,36 @@ export type TestApi = AsyncDisposable & {
   call(method: string, path: string, body?: unknown): Promise<Answer>
   /** Records some seconds of `stream`; the files are closed when this resolves. */
   record(stream: string, options?: { seconds?: number; fromMs?: number }): Promise<void>
+}
+
+/** The events of the platform: what the API shows of them, and a way to make some. */
+export class TestHistory {
+  readonly log: EventLog
+  readonly #agent: LogAgent
+
+  constructor({ agent, log }: { agent: LogAgent; log: EventLog }) {
+    this.#agent = agent
+    this.log = log
+  }
+
+  get oldestSequence(): number {
+    return this.#agent.topics.get(eventsTopic).partition(0).logStart
+  }
+  get nextSequence(): number {
+    return this.#agent.topics.get(eventsTopic).partition(0).highWatermark
+  }
+
+  /** Resolves when they are in the history. */
+  async append(...events: readonly EventInput[]): Promise<void> {
+    const end = this.nextSequence + events.length
+    for (const event of events) this.log.append(event)
+    await until(() => this.nextSequence >= end, { what: `${events.length} events in the history` })
+  }
+
+  /** Deletes what is before a sequence, as retention does. */
+  async deleteBefore(sequence: number): Promise<void> {
+    await this.#agent.deleteRecords({ topic: eventsTopic, partition: 0 }, sequence)
+  }
 }
 
 /** Nothing answers there. */
@@ -41,7 +77,7 @@ export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<Te
   await using stack = new AsyncDisposableStack()
   const logged: Record<string, unknown>[] = []
   const log = pino({ level: 'debug', base: null }, { write: (line) => void logged.push(parseObject(line)) })
-  const { recorderOf, rows, ...services } = await openServices(stack)
+  const { recorderOf, rows, history, ...services } = await openServices(stack)
   const common = { clock: systemClock, log, host: '127.0.0.1', port: 0 }
   const server = stack.use(await ApiServer.start({ ...services, ...common, ...changes }))
   const owned = stack.move()
@@ -49,7 +85,8 @@ export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<Te
   return {
     server,
     registry: services.streams,
-    history: services.events,
+    agent: services.eventLog,
+    history,
     logged,
     fetch: fetchPath,
     async call(method, path, body) {
@@ -73,9 +110,9 @@ async function openServices(stack: AsyncDisposableStack) {
   const { path: directory } = stack.use(await temporaryDirectory())
   const { index } = stack.use(await openIndex())
   const rows = stack.use(new IndexWriter({ index, log: silentLog }))
-  const history = new EventHistory({ clock: systemClock })
+  const log = await openLogServices(stack, directory)
   const events = {
-    emit: ({ type, stream, ...data }: { type: string; stream: string }) => void history.append({ type, subject: stream, data }),
+    emit: ({ type, stream, ...data }: { type: string; stream: string }) => log.events.append({ type, subject: stream, data }),
   }
   const common = { events, clock: systemClock, log: silentLog }
   const recorderOf = (stream: string): Recorder => {
@@ -112,7 +149,7 @@ async function openServices(stack: AsyncDisposableStack) {
       remove: (id: string) => deleteRecording({ directory, index, events }, id),
     },
     playback: new Playback({ index, directory, log: silentLog }),
-    events: history,
+    ...log,
     storage: {
       usage: () => index.usage(),
       findDiskSpace: async () => ({ path: directory, totalBytes: 1000, freeBytes: 500 }),
@@ -127,6 +164,23 @@ async function openServices(stack: AsyncDisposableStack) {
     endpoints: { rtspPort: 8554, hlsPrefix: '/hls/' },
     webDirectory: directory,
   }
+}
+
+async function openLogServices(stack: AsyncDisposableStack, directory: string) {
+  const { agent } = stack.use(await openLog({ directory }))
+  const events = stack.use(
+    await PlatformEvents.open({
+      agent,
+      source: 'test',
+      retentionMs: -1,
+      clock: systemClock,
+      timers: systemTimers,
+      newId: () => newId(Date.now()),
+      random: Math.random,
+      log: silentLog,
+    }),
+  )
+  return { events, eventLog: agent, history: new TestHistory({ agent, log: events }) }
 }
 
 function memoryStore() {

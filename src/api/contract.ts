@@ -7,10 +7,10 @@ import { Type, type Static } from 'typebox'
 import { recordingPolicySchema, streamNameSchema, streamSpecSchema } from '#live/settings.ts'
 import { errorTable, type ErrorCode } from '#lib/errors.ts'
 
-const closed = { additionalProperties: false } as const
+export const closed = { additionalProperties: false } as const
 
 export const timeSchema = Type.String({ format: 'date-time', description: 'ISO 8601, UTC with milliseconds in answers.' })
-const countSchema = Type.Integer({ minimum: 0 })
+export const countSchema = Type.Integer({ minimum: 0 })
 const epochMsSchema = Type.Number({ description: 'Milliseconds since the Unix epoch.' })
 
 // Errors
@@ -50,7 +50,7 @@ const pageFields = {
 export const pageQuerySchema = Type.Object(pageFields, closed)
 export type PageQuery = Static<typeof pageQuerySchema>
 
-const nextCursor = Type.Optional(Type.String({ description: 'Present when there is more: pass it as `cursor`.' }))
+export const nextCursor = Type.Optional(Type.String({ description: 'Present when there is more: pass it as `cursor`.' }))
 
 // Streams
 

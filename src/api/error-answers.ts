@@ -44,7 +44,14 @@ export function clientErrorHandler(error: Error & { code?: string }, socket: Soc
     socket.destroy()
     return
   }
-  const refusal = wireRefusals[error.code ?? ''] ?? new AppError('MALFORMED', 'what arrived is not a valid HTTP request')
+  refuseConnection(
+    socket,
+    wireRefusals[error.code ?? ''] ?? new AppError('MALFORMED', 'what arrived is not a valid HTTP request'),
+  )
+}
+
+/** Answers on the socket itself, and ends the connection. */
+export function refuseConnection(socket: Socket, refusal: AppError): void {
   const body = JSON.stringify(errorBody(refusal, ''))
   const head = [
     `HTTP/1.1 ${refusal.httpStatus} ${STATUS_CODES[refusal.httpStatus] ?? ''}`,
@@ -55,8 +62,11 @@ export function clientErrorHandler(error: Error & { code?: string }, socket: Soc
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
+/** A request, or its head, took too long to arrive. */
+export const requestTimeout = new AppError('TIMEOUT', 'the request did not arrive in time; send it faster')
+
 const wireRefusals: Readonly<Record<string, AppError>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: new AppError('TIMEOUT', 'the request did not arrive in time; send it faster'),
+  ERR_HTTP_REQUEST_TIMEOUT: requestTimeout,
   HPE_HEADER_OVERFLOW: new AppError('LIMIT_EXCEEDED', 'the headers are larger than 16 KiB; send fewer or shorter ones'),
 }
 

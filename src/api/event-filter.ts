@@ -1,4 +1,4 @@
-import { type EventRecord, truncatedType } from '#eventlog/event-history.ts'
+import { type EventRecord, truncatedType } from '#eventlog/event-log.ts'
 
 /**
  * Which events a client wants: `type` is a list with commas where `stream.*` is all that begin with `stream.`; `subject` is exact. The note

@@ -1,5 +1,5 @@
 import type { WebSocket } from '@fastify/websocket'
-import type { EventRecord } from '#eventlog/event-history.ts'
+import type { EventRecord } from '#eventlog/event-log.ts'
 import { sleep } from '#lib/abort.ts'
 import type { Logger } from '#lib/log.ts'
 

@@ -29,6 +29,8 @@ function operations(document: Json): { route: string; path: string; operation: J
 test('the document has every route of the API, and no other', async () => {
   const routes = operations(await loadDocument()).map(({ route }) => route)
   const stream = '/api/v1/streams/{name}'
+  const topic = '/api/v1/topics/{name}'
+  const group = '/api/v1/groups/{group}'
   assert.deepEqual(
     routes.toSorted(),
     [
@@ -47,6 +49,16 @@ test('the document has every route of the API, and no other', async () => {
       ...['GET', 'PATCH', 'DELETE'].map((method) => `${method} ${stream}`),
       ...['readers', 'timeline', 'playback.m3u8', 'export.mp4'].map((what) => `GET ${stream}/${what}`),
       ...['start', 'stop', 'restart'].map((action) => `POST ${stream}/${action}`),
+      'GET /api/v1/topics',
+      'POST /api/v1/topics',
+      ...['GET', 'PATCH', 'DELETE'].map((method) => `${method} ${topic}`),
+      ...['partitions', 'offsets', 'records'].map((what) => `GET ${topic}/${what}`),
+      `POST ${topic}/records`,
+      `POST ${topic}/partitions/{partition}/delete-records`,
+      'GET /api/v1/groups',
+      ...['GET', 'DELETE'].map((method) => `${method} ${group}`),
+      ...['POST', 'DELETE'].map((method) => `${method} ${group}/offsets`),
+      `POST ${group}/reset`,
       ...['start', 'stop', 'pause', 'resume'].map((action) => `POST ${stream}/recording/${action}`),
     ].toSorted(),
   )

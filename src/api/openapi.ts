@@ -6,6 +6,8 @@ const tags = [
   { name: 'recordings', description: 'Recorded files, and recording by hand.' },
   { name: 'playback', description: 'What was recorded, as something to look at.' },
   { name: 'events', description: 'What happens.' },
+  { name: 'topics', description: 'The event log: topics and their records.' },
+  { name: 'groups', description: 'Consumer groups, and how far they have come.' },
   { name: 'status', description: 'The process.' },
   { name: 'health', description: 'For whoever watches over processes.' },
 ]

@@ -3,6 +3,7 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { App } from './app.ts'
+import { registerBodyTimeout } from './body-timeout.ts'
 import { registerBrowsePage } from './browse-page.ts'
 import { clientErrorHandler, errorHandler } from './error-answers.ts'
 import { Connections } from './connections.ts'
@@ -11,18 +12,26 @@ import { type Mount, registerMounts } from './mounts.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerRequestLog, type RequestObserver } from './request-log.ts'
 import { type ConfigRouteDeps, configRoutes } from './routes/config.ts'
+import { consumeRoutes, type ConsumeRouteDeps } from './routes/consume.ts'
 import { type EventRouteDeps, eventRoutes } from './routes/events.ts'
+import { type GroupRouteDeps, groupRoutes } from './routes/groups.ts'
 import { type HealthRouteDeps, healthRoutes } from './routes/health.ts'
 import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
+import { type ProduceRouteDeps, produceRoutes } from './routes/produce.ts'
 import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
 import { type StatusRouteDeps, statusRoutes } from './routes/status.ts'
 import { type StreamRouteDeps, streamRoutes } from './routes/streams.ts'
+import { type TopicRouteDeps, topicRoutes } from './routes/topics.ts'
 import { registerSecurity, type SecurityDeps } from './security.ts'
 import { validatorCompiler } from './validation.ts'
 import { registerWebApplication } from './web-application.ts'
 
 /** All that the routes work on. */
 type ApiServices = StreamRouteDeps &
+  TopicRouteDeps &
+  ProduceRouteDeps &
+  ConsumeRouteDeps &
+  GroupRouteDeps &
   EventRouteDeps &
   HealthRouteDeps &
   StatusRouteDeps &
@@ -45,9 +54,11 @@ export type ApiServerDeps = ApiServices &
 const bodyLimitBytes = 2 ** 20
 /** 128 characters of a stream name, each of which may be written as `%XX`. */
 const maxParamLength = 512
+/** For a body of up to `bodyLimitBytes` to arrive. */
+const bodyTimeoutMs = 30_000
 const timeouts = {
-  /** For a whole request to arrive: none is larger than `bodyLimitBytes`. */
-  requestTimeout: 30_000,
+  /** Node's own would break off uploads without end. The head of a request has 60 s. */
+  requestTimeout: 0,
   /** Longer than what proxies keep (nginx: 60 s), so that it is they who close. */
   keepAliveTimeout: 75_000,
   /** Without a byte in or out: a player that waits for a live part is answered within seconds. */
@@ -160,17 +171,18 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
     throw new AppError('SHUTTING_DOWN', 'this process is stopping; ask another one, or later')
   })
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => parseJson(body))
+  registerBodyTimeout(app, { timeoutMs: bodyTimeoutMs })
   registerRequestLog(app, { log, ...(observer ? { observer } : {}) })
   await registerSecurity(app, deps)
   await registerOpenApi(app, deps.node)
-  registerRoutes(app, deps)
+  registerRoutes(app, deps, closing)
   registerBrowsePage(app)
   registerMounts(app, mounts, closing)
   await registerWebApplication(app, { directory })
   return app
 }
 
-function registerRoutes(app: App, services: ApiServices): void {
+function registerRoutes(app: App, services: ApiServices, closing: AbortSignal): void {
   healthRoutes(app, services)
   void app.register(
     async (v1: App) => {
@@ -178,6 +190,10 @@ function registerRoutes(app: App, services: ApiServices): void {
       recordingRoutes(v1, services)
       playbackRoutes(v1, services)
       eventRoutes(v1, services)
+      topicRoutes(v1, services)
+      produceRoutes(v1, services)
+      consumeRoutes(v1, services, closing)
+      groupRoutes(v1, services)
       statusRoutes(v1, services)
       configRoutes(v1, services)
     },

@@ -11,12 +11,13 @@ const partNames: Readonly<Record<string, string>> = { querystring: 'query', para
 
 /**
  * How Fastify validates: the schemas as they are, no defaults filled in (a PATCH must not bring any), nothing removed. Only whole numbers in
- * queries are converted, since a URL has nothing but text. Throws nothing; the returned error is `REQUEST_INVALID` with `details.issues`.
+ * queries and paths are converted, since a URL has nothing but text. Throws nothing; the returned error is `REQUEST_INVALID` with `details.issues`.
  */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart = 'body' }) => {
   const part = partNames[httpPart] ?? httpPart
+  const isText = httpPart === 'querystring' || httpPart === 'params'
   return (input: unknown) => {
-    const value = httpPart === 'querystring' ? withNumbers(schema, input) : input
+    const value = isText ? withNumbers(schema, input) : input
     if (Value.Check(schema, value)) return { value }
     const issues = requestIssues(schema, value, part)
     const [first] = issues

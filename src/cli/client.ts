@@ -50,32 +50,32 @@ export class ApiClient {
   }
 
   listStreams({ search, signal }: { search?: string | undefined; signal?: AbortSignal } = {}): Promise<StreamView[]> {
-    return allPages((page) => this.#ask('streams', streamListSchema, { query: { ...page, search }, ...(signal && { signal }) }))
+    return allPages((page) => this.ask('streams', streamListSchema, { query: { ...page, search }, ...(signal && { signal }) }))
   }
 
   getStream(name: string): Promise<StreamView> {
-    return this.#ask(streamPath(name), streamViewSchema)
+    return this.ask(streamPath(name), streamViewSchema)
   }
 
   createStream(stream: StreamCreate): Promise<StreamView> {
-    return this.#ask('streams', streamViewSchema, { method: 'POST', body: stream })
+    return this.ask('streams', streamViewSchema, { method: 'POST', body: stream })
   }
 
   async removeStream(name: string): Promise<void> {
-    await this.#send(streamPath(name), { method: 'DELETE' })
+    await this.send(streamPath(name), { method: 'DELETE' })
   }
 
   async startStream(name: string): Promise<void> {
-    await this.#send(`${streamPath(name)}/start`, { method: 'POST' })
+    await this.send(`${streamPath(name)}/start`, { method: 'POST' })
   }
 
   async stopStream(name: string): Promise<void> {
-    await this.#send(`${streamPath(name)}/stop`, { method: 'POST' })
+    await this.send(`${streamPath(name)}/stop`, { method: 'POST' })
   }
 
   /** Recorded files in the order of their start. */
   listRecordings(query: RecordingQuery): Promise<RecordingView[]> {
-    return allPages((page) => this.#ask('recordings', recordingListSchema, { query: { ...page, ...query } }))
+    return allPages((page) => this.ask('recordings', recordingListSchema, { query: { ...page, ...query } }))
   }
 
   /** A stretch of a stream as one MP4; with `resume`, the rest of a download that broke off, if the bytes are still the same. */
@@ -84,12 +84,12 @@ export class ApiClient {
     { signal, resume }: { signal: AbortSignal; resume?: { fromByte: number; etag: string } },
   ): Promise<Response> {
     const headers = resume && { range: `bytes=${resume.fromByte}-`, 'if-range': resume.etag }
-    return this.#send(`${streamPath(stream)}/export.mp4`, { query, signal, ...(headers && { headers }), isLong: true })
+    return this.send(`${streamPath(stream)}/export.mp4`, { query, signal, ...(headers && { headers }), isLong: true })
   }
 
   /** Whether events can be had: fails as any request does, where a WebSocket would not say why. */
   async checkEvents(): Promise<void> {
-    await this.#ask('events', eventListSchema, { query: { limit: 1 } })
+    await this.ask('events', eventListSchema, { query: { limit: 1 } })
   }
 
   /** The address and headers of the event WebSocket. */
@@ -107,8 +107,9 @@ export class ApiClient {
     })
   }
 
-  async #ask<Schema extends TSchema>(path: string, schema: Schema, call: Call = {}): Promise<Static<Schema>> {
-    const response = await this.#send(path, call)
+  /** The answer to a request below `/api/v1/`, checked against its schema. */
+  async ask<Schema extends TSchema>(path: string, schema: Schema, call: Call = {}): Promise<Static<Schema>> {
+    const response = await this.send(path, call)
     const body: unknown = await response.json().catch(() => undefined)
     if (Check(schema, body)) return body
     throw new AppError(
@@ -117,7 +118,8 @@ export class ApiClient {
     )
   }
 
-  async #send(path: string, { method = 'GET', query = {}, body, headers, signal, isLong = false }: Call): Promise<Response> {
+  /** The same for what has no answer, or one that is no JSON. */
+  async send(path: string, { method = 'GET', query = {}, body, headers, signal, isLong = false }: Call): Promise<Response> {
     const response = await this.#fetch(this.#urlOf(path, query), {
       method,
       headers: { ...this.#headers, ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
@@ -164,7 +166,8 @@ const maxItems = 100_000
 
 type Page<Item> = { items: Item[]; nextCursor?: string }
 
-async function allPages<Item>(
+/** All items of a list that comes in pages. */
+export async function allPages<Item>(
   load: (page: { limit: number; cursor: string | undefined }) => Promise<Page<Item>>,
 ): Promise<Item[]> {
   const items: Item[] = []

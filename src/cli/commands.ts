@@ -1,6 +1,13 @@
 import type { Command } from './command.ts'
+import { consume } from './consume.ts'
 import { demo } from './demo.ts'
 import { events } from './events.ts'
+import { groupsDescribe } from './groups-describe.ts'
+import { groupsList } from './groups-list.ts'
+import { groupsReset } from './groups-reset.ts'
+import { logRebuild } from './log-rebuild.ts'
+import { logVerify } from './log-verify.ts'
+import { produce } from './produce.ts'
 import { recordingsExport } from './recordings-export.ts'
 import { recordingsList } from './recordings-list.ts'
 import { serve } from './serve.ts'
@@ -11,6 +18,10 @@ import { streamsShow } from './streams-show.ts'
 import { streamsStart } from './streams-start.ts'
 import { streamsStop } from './streams-stop.ts'
 import { streamsWatch } from './streams-watch.ts'
+import { topicsCreate } from './topics-create.ts'
+import { topicsDelete } from './topics-delete.ts'
+import { topicsDescribe } from './topics-describe.ts'
+import { topicsList } from './topics-list.ts'
 import { validate } from './validate.ts'
 
 /** Every command, in the order of the help. */
@@ -28,10 +39,24 @@ export const commands: readonly Command[] = [
   recordingsList,
   recordingsExport,
   events,
+  topicsList,
+  topicsDescribe,
+  topicsCreate,
+  topicsDelete,
+  produce,
+  consume,
+  groupsList,
+  groupsDescribe,
+  groupsReset,
+  logVerify,
+  logRebuild,
 ]
 
 /** What stands in the help beside the first word of commands with two. */
 export const groups: Readonly<Record<string, string>> = {
   streams: 'Streams of a running server',
   recordings: 'Recorded files of a running server',
+  topics: 'Topics of the event log of a running server',
+  groups: 'Consumer groups of a running server',
+  log: 'Stored records of the event log, without a server',
 }

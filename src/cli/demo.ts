@@ -22,6 +22,8 @@ export const demo = defineCommand({
     ),
     port: portOption(3000, 'the web application and the API; 0 takes a free one'),
     rtspPort: portOption(8554, 'the RTSP server'),
+    kafkaPort: portOption(9092, 'the event log for Kafka clients'),
+    grpcPort: portOption(50_051, 'the event log over gRPC'),
     metricsPort: portOption(9090, 'the metrics'),
   }),
   async run({ options, ...context }) {
@@ -35,7 +37,7 @@ function portOption(value: number, what: string) {
   return Type.Integer({ default: value, minimum: 0, maximum: 65_535, description: `Port of ${what}` })
 }
 
-type Ports = { readonly port: number; readonly rtspPort: number; readonly metricsPort: number }
+type Ports = Readonly<Record<'port' | 'rtspPort' | 'kafkaPort' | 'grpcPort' | 'metricsPort', number>>
 
 async function runDemo(directory: string, ports: Ports, { terminal, signal }: CommandContext): Promise<void> {
   const file = join(directory, 'millrace-demo.toml')
@@ -69,7 +71,7 @@ function requireRtsp({ addresses }: Pick<RunningNode, 'addresses'>): string {
 }
 
 /** Short recorded files, so that there is something to play back at once. */
-function demoConfiguration(directory: string, { port, rtspPort, metricsPort }: Ports): string {
+function demoConfiguration(directory: string, { port, rtspPort, kafkaPort, grpcPort, metricsPort }: Ports): string {
   const streams = demoCameras.map(({ name }) => `[streams.${JSON.stringify(name)}]\nsources = ["publish"]\n`)
   return `# Configuration of "millrace demo".
 
@@ -82,6 +84,12 @@ port = ${port}
 [rtsp]
 port = ${rtspPort}
 rtpPort = 0
+
+[kafka]
+port = ${kafkaPort}
+
+[grpc]
+port = ${grpcPort}
 
 [metrics]
 port = ${metricsPort}

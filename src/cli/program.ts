@@ -25,7 +25,7 @@ function buildProgram(context: CommandContext): CommanderCommand {
   const { terminal } = context
   const width = Math.min(terminal.columns, 120)
   const program = new CommanderCommand('millrace')
-    .description('One program for streams: live video and recordings.')
+    .description('One program for streams: live video, recordings and a durable event log.')
     .version(readVersion(), '--version', 'Print the version')
     .helpOption('-h, --help', 'Show help')
     .helpCommand(false)
@@ -90,6 +90,8 @@ function stackOf(error: AppError): string {
 const hints: Partial<Record<ErrorCode, (command: string) => string>> = {
   USAGE: (command) => `${command} --help`,
   STREAM_NOT_FOUND: () => 'millrace streams list shows what there is',
+  TOPIC_NOT_FOUND: () => 'millrace topics list shows what there is',
+  GROUP_NOT_FOUND: () => 'millrace groups list shows what there is',
   UNAUTHORIZED: () => 'give user and password: --url http://user:password@host:3000, or in MILLRACE_URL',
   LISTEN_FAILED: () => 'another program may have the port; choose another one in the configuration',
 }

@@ -20,10 +20,15 @@ export class ProgressLine {
 
   /** `totalBytes` is absent while nobody knows. */
   update(doneBytes: number, totalBytes: number | undefined): void {
+    this.show((elapsedMs) => describeProgress({ doneBytes, totalBytes, elapsedMs }))
+  }
+
+  /** Any text, when it is time to draw again. */
+  show(describe: (elapsedMs: number) => string): void {
     const nowMs = this.#clock.monotonicMs()
     if (!this.#terminal.isErrorInteractive || nowMs - this.#drawnMs < redrawMs) return
     this.#drawnMs = nowMs
-    this.#terminal.writeError(`\r\u001B[2K${describeProgress({ doneBytes, totalBytes, elapsedMs: nowMs - this.#startedMs })}`)
+    this.#terminal.writeError(`\r\u001B[2K${describe(nowMs - this.#startedMs)}`)
   }
 
   /** Takes the line away, for what is printed next. */

@@ -53,6 +53,8 @@ export function describeNode(
     ['  Web', addresses.api],
     ['  API', addresses.api && `${addresses.api}/api`],
     ['  RTSP', addresses.rtsp],
+    ['  Kafka', addresses.kafka],
+    ['  gRPC', addresses.grpc],
     ['  Metrics', addresses.metrics],
     ['  Data', server.dataDirectory],
     ['  Configuration', file ?? 'defaults and environment'],

@@ -5,7 +5,7 @@ import type { WatchEndpoints } from '#api/stream-view.ts'
 import type { PartView, SettingView } from '#api/contract.ts'
 import { AccessList } from '#auth/access.ts'
 import { HttpAccess } from '#auth/http-access.ts'
-import { EventHistory } from '#eventlog/event-history.ts'
+import type { PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
@@ -19,11 +19,16 @@ import { deleteStreamRow, loadStreamRows, saveStreamRow } from '#live/stream-que
 import { Metrics } from '#ops/metrics.ts'
 import { MetricsServer } from '#ops/metrics-server.ts'
 import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
+import type { GrpcServer } from '#servers/grpc/server.ts'
+import type { KafkaServer } from '#servers/kafka/server.ts'
 import { RtspServer } from '#servers/rtsp/server.ts'
 import { openDatabase, sqliteUrl } from '#store/sql/database.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { NodeAddresses } from './node.ts'
 import { hlsHub, hlsReaders } from './hls-hub.ts'
+import { openLogPart, openPlatformEvents, type LogPart } from './log-part.ts'
+import { startGrpc, startKafka } from './log-servers.ts'
+import { logSources } from './log-sources.ts'
 import type { Part } from './roles.ts'
 import type { Settings } from './settings.ts'
 
@@ -46,23 +51,26 @@ export class NodeParts {
   readonly #metrics: Metrics
   readonly #running = new Map<Part, AsyncDisposable>()
   #database: Database | undefined
-  #events: EventHistory | undefined
+  #log: LogPart | undefined
+  #events: PlatformEvents | undefined
   #recordings: Recordings | undefined
   #streams: StreamRegistry | undefined
   #hls: HlsHandler | undefined
   #rtsp: RtspServer | undefined
+  #kafka: KafkaServer | undefined
+  #grpc: GrpcServer | undefined
   #api: ApiServer | undefined
   #metricsServer: MetricsServer | undefined
 
   readonly #start: Record<Part, () => Promise<AsyncDisposable | undefined>> = {
     database: async () => (this.#database = await this.#openDatabase()),
-    events: async () => {
-      this.#events = new EventHistory({ clock: this.#context.clock })
-      return undefined
-    },
+    log: async () => (this.#log = await this.#openLog()),
+    events: async () => (this.#events = await openPlatformEvents(required(this.#log).agent, this.#context)),
     recordings: async () => (this.#recordings = await this.#openRecordings()),
     streams: () => this.#openStreams(),
     rtsp: async () => (this.#rtsp = await this.#startRtsp()),
+    kafka: async () => (this.#kafka = await startKafka(this.#logServerDeps)),
+    grpc: async () => (this.#grpc = await startGrpc(this.#logServerDeps)),
     api: async () => (this.#api = await this.#startApi()),
     metrics: async () => (this.#metricsServer = await this.#startMetrics()),
   }
@@ -74,10 +82,19 @@ export class NodeParts {
   }
 
   get addresses(): NodeAddresses {
-    const rtsp = this.#rtsp && `rtsp://${hostForUrl(this.#context.settings.rtsp.host)}:${this.#rtsp.port}`
+    const { settings } = this.#context
+    const kafka = this.#kafka && `${hostForUrl(settings.kafka.host)}:${this.#kafka.port}`
+    const grpc = this.#grpc && `${hostForUrl(settings.grpc.host)}:${this.#grpc.port}`
+    const rtsp = this.#rtsp && `rtsp://${hostForUrl(settings.rtsp.host)}:${this.#rtsp.port}`
     const metrics =
       this.#metricsServer && `http://${hostForUrl(this.#metricsServer.address.host)}:${this.#metricsServer.address.port}/metrics`
-    return { ...(this.#api ? { api: this.#api.url } : {}), ...(rtsp ? { rtsp } : {}), ...(metrics ? { metrics } : {}) }
+    return {
+      ...(this.#api ? { api: this.#api.url } : {}),
+      ...(rtsp ? { rtsp } : {}),
+      ...(kafka ? { kafka } : {}),
+      ...(grpc ? { grpc } : {}),
+      ...(metrics ? { metrics } : {}),
+    }
   }
 
   isRunning(part: Part): boolean {
@@ -158,6 +175,17 @@ export class NodeParts {
     return RtspServer.listen({ hub: required(this.#streams), access: this.#access, clock, log, settings: settings.rtsp })
   }
 
+  async #openLog(): Promise<LogPart> {
+    const part = await openLogPart({ ...this.#context, database: required(this.#database), observer: this.#metrics.log })
+    this.#metrics.log.attach({ log: logSources(part.agent), kafka: () => this.#kafka?.stats })
+    return part
+  }
+
+  get #logServerDeps(): Parameters<typeof startKafka>[0] {
+    const { settings, clock, log } = this.#context
+    return { agent: required(this.#log).agent, settings, access: this.#access, clock, log }
+  }
+
   #startApi(): Promise<ApiServer> {
     const { settings, clock, log, identity } = this.#context
     const streams = required(this.#streams)
@@ -178,6 +206,7 @@ export class NodeParts {
       recordings,
       playback: recordings.playback,
       storage: recordings,
+      eventLog: required(this.#log).agent,
       events: required(this.#events),
       config: { list: () => this.#context.showConfiguration() },
       node: { ...identity, parts: () => this.#partViews() },
@@ -213,7 +242,15 @@ export class NodeParts {
   async #partViews(): Promise<PartView[]> {
     const started = [...this.#running.keys()].map((name) => ({ name, isReady: true }))
     const database = await this.#checkDatabase()
-    return started.map((view) => (view.name === 'database' ? { ...view, ...database } : view))
+    const found: Partial<Record<Part, { isReady: boolean; detail?: string }>> = { database, log: this.#checkLog() }
+    return started.map((view) => ({ ...view, ...found[view.name] }))
+  }
+
+  /** A log whose object store is away still takes records; one whose disk has failed does not. */
+  #checkLog(): { isReady: boolean; detail?: string } {
+    const { fault, trouble } = required(this.#log).agent
+    const detail = fault?.message ?? trouble?.message
+    return { isReady: fault === undefined, ...(detail === undefined ? {} : { detail }) }
   }
 
   async #checkDatabase(): Promise<{ isReady: boolean; detail?: string }> {

@@ -19,7 +19,13 @@ export type ReloadSummary = {
 }
 
 /** Where a node listens; what it does not run is absent. */
-export type NodeAddresses = { readonly api?: string; readonly rtsp?: string; readonly metrics?: string }
+export type NodeAddresses = {
+  readonly api?: string
+  readonly rtsp?: string
+  readonly kafka?: string
+  readonly grpc?: string
+  readonly metrics?: string
+}
 
 /**
  * One process: the parts of its role, started in order, stopped in reverse.

@@ -6,19 +6,22 @@ import type { Settings } from './settings.ts'
  */
 export const parts = {
   database: { needs: [], sections: ['database', 'server'], canRestart: false },
-  events: { needs: [], sections: [], canRestart: false },
+  log: { needs: ['database'], sections: ['log', 'objects'], canRestart: false },
+  events: { needs: ['log'], sections: [], canRestart: false },
   recordings: { needs: ['database', 'events'], sections: ['recordings'], canRestart: false },
   streams: { needs: ['database', 'events', 'recordings'], sections: ['live'], canRestart: false },
   rtsp: { needs: ['streams'], sections: ['rtsp'], canRestart: true },
-  api: { needs: ['database', 'events', 'recordings', 'streams'], sections: ['api'], canRestart: true },
-  metrics: { needs: ['recordings', 'streams'], sections: ['metrics'], canRestart: true },
+  kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },
+  grpc: { needs: ['log'], sections: ['grpc', 'tls'], canRestart: true },
+  api: { needs: ['database', 'log', 'events', 'recordings', 'streams'], sections: ['api'], canRestart: true },
+  metrics: { needs: ['log', 'recordings', 'streams'], sections: ['metrics'], canRestart: true },
 } as const satisfies Record<string, { needs: readonly string[]; sections: readonly (keyof Settings)[]; canRestart: boolean }>
 
 export type Part = keyof typeof parts
 
 /** What `--role` names. One process with everything is the usual one. */
 export const roles = {
-  all: ['rtsp', 'api', 'metrics'],
+  all: ['rtsp', 'kafka', 'grpc', 'api', 'metrics'],
 } as const satisfies Record<string, readonly Part[]>
 
 export type Role = keyof typeof roles

@@ -11,6 +11,9 @@ import {
   streamNamePattern,
   streamSpecSchema,
 } from '#live/settings.ts'
+import { logSettingsSchema } from '#eventlog/settings.ts'
+import { grpcSettingsSchema } from '#servers/grpc/settings.ts'
+import { kafkaSettingsSchema } from '#servers/kafka/settings.ts'
 import { rtspSettingsSchema } from '#servers/rtsp/settings.ts'
 import { databaseSettingsSchema, objectsSettingsSchema } from '#store/settings.ts'
 
@@ -81,6 +84,16 @@ const metricsSettingsSchema = Type.Object(
   { ...closed, description: 'Metrics for Prometheus.' },
 )
 
+const tlsSettingsSchema = Type.Object(
+  {
+    certificate: Type.Optional(
+      Type.String({ minLength: 1, description: 'Path of the certificate chain, PEM; read again when the file changes.' }),
+    ),
+    key: Type.Optional(Type.String({ minLength: 1, description: 'Path of the private key that belongs to it, PEM.' })),
+  },
+  { ...closed, description: 'The certificate of the Kafka and gRPC servers.' },
+)
+
 /** A section under its heading in the documents. */
 function section<Properties extends TProperties>(schema: TObject<Properties>, description: string): TObject<Properties> {
   return Type.Object(schema.properties, { ...closed, description })
@@ -102,6 +115,10 @@ export const settingsSchema = Type.Object(
     rtsp: section(rtspSettingsSchema, 'The RTSP server: publish and play.'),
     database: section(databaseSettingsSchema, 'Where state is kept.'),
     objects: section(objectsSettingsSchema, 'Where files for the long run are kept.'),
+    log: section(logSettingsSchema, 'The event log: topics, and how records are kept.'),
+    kafka: section(kafkaSettingsSchema, 'The event log for Kafka clients.'),
+    grpc: section(grpcSettingsSchema, 'The event log over gRPC.'),
+    tls: tlsSettingsSchema,
     live: section(liveSettingsSchema, 'All streams together: limits, queues, reconnection, packaging.'),
     recordings: section(recordingsSettingsSchema, 'All recordings together; what is kept of each stream is its own affair.'),
     streamDefaults: section(
@@ -146,6 +163,14 @@ export const environmentAliases: readonly EnvironmentAlias[] = [
   { name: 'S3_REGION', key: 'objects.region' },
   { name: 'AWS_REGION', key: 'objects.region' },
   { name: 'S3_PATH_STYLE', key: 'objects.pathStyle' },
+  { name: 'WAL_ENABLED', key: 'log.walEnabled' },
+  { name: 'WAL_DIR', key: 'log.walDirectory' },
+  { name: 'WAL_SYNC_MS', key: 'log.walSyncMilliseconds' },
+  { name: 'BATCH_SIZE', key: 'log.objectBytes' },
+  { name: 'BATCH_TIMEOUT_MS', key: 'log.objectMilliseconds' },
+  { name: 'SEGMENT_CACHE_SIZE', key: 'log.cacheBytes' },
+  { name: 'TLS_CERT_PATH', key: 'tls.certificate' },
+  { name: 'TLS_KEY_PATH', key: 'tls.key' },
 ]
 
 /**
@@ -169,7 +194,7 @@ export function loadSettings({ file, environment, flags = [] }: LoadSettingsOpti
     ignoredVariables,
     aliases: environmentAliases,
     flags,
-    rules: (settings) => [...doubledUsers(settings), ...crossedRetries(settings)],
+    rules: (settings) => [...doubledUsers(settings), ...crossedRetries(settings), ...halfTls(settings)],
   })
 }
 
@@ -188,10 +213,12 @@ export function checkListenAddresses(settings: Settings): void {
   )
 }
 
-function listeners({ api, rtsp, metrics }: Settings): { key: string; host: string }[] {
+function listeners({ api, rtsp, metrics, kafka, grpc }: Settings): { key: string; host: string }[] {
   return [
     { key: 'api.host', host: api.host },
     { key: 'rtsp.host', host: rtsp.host },
+    ...(kafka.enabled ? [{ key: 'kafka.host', host: kafka.host }] : []),
+    ...(grpc.enabled ? [{ key: 'grpc.host', host: grpc.host }] : []),
     ...(metrics.enabled ? [{ key: 'metrics.host', host: metrics.host }] : []),
   ]
 }
@@ -213,4 +240,12 @@ function crossedRetries({ live }: Settings): Finding[] {
   if (live.retryFirstSeconds <= live.retryMaxSeconds) return []
   const message = `is ${live.retryMaxSeconds}, less than live.retryFirstSeconds (${live.retryFirstSeconds}); raise it`
   return [{ path: ['live', 'retryMaxSeconds'], message }]
+}
+
+function halfTls({ tls, kafka }: Settings): Finding[] {
+  const has = { certificate: tls.certificate !== undefined, key: tls.key !== undefined }
+  const path = ['tls', has.certificate ? 'key' : 'certificate']
+  if (has.certificate !== has.key) return [{ path, message: 'is missing; certificate and key need each other' }]
+  if (kafka.tlsPort === undefined || has.key) return []
+  return [{ path: ['kafka', 'tlsPort'], message: 'needs tls.certificate and tls.key; add them, or leave the port out' }]
 }

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { Value } from 'typebox/value'
 import { timelineSchema } from '#api/contract.ts'
 import { openBrowser } from '../support/browser.ts'
 import { publishTestStream, type TestStream } from '../support/peers/publish-test-stream.ts'
 import { type Millrace, showOutputOnFailure, startMillrace } from '../support/program.ts'
 import { until } from '../support/until.ts'
+import { desktop, openPage, phone, requireBuiltApplication, sidewaysPixels } from '../support/web-page.ts'
 
 const longName = 'warehouse/loading-bay-3/the-camera-above-the-door-that-nobody-can-say-in-one-breath'
 const config = `
@@ -24,29 +23,6 @@ onDemand = true
 
 function publishLobby(millrace: Millrace): Promise<TestStream> {
   return publishTestStream({ url: `${millrace.rtspUrl}/lobby`, video: 'h264', audio: 'aac' })
-}
-
-function requireBuiltApplication(): void {
-  const index = fileURLToPath(new URL('../../web/dist/index.html', import.meta.url))
-  assert.ok(existsSync(index), `the web application is not built (${index} is missing); run "npm run build:web"`)
-}
-
-type View = { readonly name: 'desktop' | 'phone'; readonly width: number; readonly height: number }
-const desktop: View = { name: 'desktop', width: 1440, height: 900 }
-const phone: View = { name: 'phone', width: 390, height: 844 }
-
-/** A page, and what its console complained about. Times in it are UTC. */
-async function openPage(browser: Browser, { name, ...viewport }: View): Promise<{ page: Page; complaints: string[] }> {
-  const isPhone = name === 'phone'
-  const context = await browser.newContext({ viewport, timezoneId: 'UTC', hasTouch: isPhone, isMobile: isPhone })
-  const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
-  const complaints: string[] = []
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`)
-  })
-  return { page, complaints }
 }
 
 /** What this test asks of a video element; the browser's own types are not known here. */
@@ -109,10 +85,6 @@ async function shownMs(page: Page): Promise<number> {
       .getByText(/\d\d:\d\d:\d\d$/)
       .textContent()) ?? ''
   return Date.parse(`${new Date().toISOString().slice(0, 10)}T${text.slice(-8)}Z`)
-}
-
-async function sidewaysPixels(page: Page): Promise<number> {
-  return await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
 }
 
 const card = (page: Page, name: string): Locator => page.locator(`[data-stream="${name}"]`)

@@ -23,7 +23,13 @@ export type MillraceOptions = {
 }
 
 /** Where it listens, as its log says. */
-type Addresses = { readonly api: string; readonly rtsp: string; readonly metrics: string }
+type Addresses = {
+  readonly api: string
+  readonly rtsp: string
+  readonly kafka: string
+  readonly grpc: string
+  readonly metrics: string
+}
 
 /** Starts the real program on free ports of the loopback interface, with a data directory that is removed in the end. */
 export async function startMillrace(options: MillraceOptions = {}): Promise<Millrace> {
@@ -73,6 +79,14 @@ export class Millrace implements AsyncDisposable {
   /** `http://127.0.0.1:<port>/metrics` */
   get metricsUrl(): string {
     return this.#knownAddresses.metrics
+  }
+  /** `127.0.0.1:<port>` */
+  get kafkaAddress(): string {
+    return this.#knownAddresses.kafka
+  }
+  /** `127.0.0.1:<port>` */
+  get grpcAddress(): string {
+    return this.#knownAddresses.grpc
   }
   get process(): ChildProcess {
     if (!this.#running) throw new Error('Millrace does not run')
@@ -137,7 +151,7 @@ export class Millrace implements AsyncDisposable {
 
   #environment(): NodeJS.ProcessEnv {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(MILLRACE_|NODE_|S3_|AWS_|DATABASE_URL$)/.test(name))
-    const portOf = (url: string | undefined) => (url === undefined ? '0' : new URL(url).port)
+    const portOf = (address: string | undefined) => /:(\d+)(\/|$)/.exec(address ?? '')?.[1] ?? '0'
     return {
       ...Object.fromEntries(inherited),
       MILLRACE_SERVER_DATA_DIRECTORY: join(this.directory, 'data'),
@@ -145,6 +159,8 @@ export class Millrace implements AsyncDisposable {
       MILLRACE_API_PORT: portOf(this.#addresses?.api),
       MILLRACE_RTSP_PORT: portOf(this.#addresses?.rtsp),
       MILLRACE_RTSP_RTP_PORT: '0',
+      MILLRACE_KAFKA_PORT: portOf(this.#addresses?.kafka),
+      MILLRACE_GRPC_PORT: portOf(this.#addresses?.grpc),
       MILLRACE_METRICS_PORT: portOf(this.#addresses?.metrics),
       ...this.#options.env,
     }
@@ -159,8 +175,8 @@ export class Millrace implements AsyncDisposable {
 /** The line that says that it runs, and where. */
 function findAddresses(line: string): Addresses | undefined {
   if (!line.includes('"millrace is running"')) return undefined
-  const { api, rtsp, metrics }: Partial<Addresses> = JSON.parse(line)
-  return api && rtsp && metrics ? { api, rtsp, metrics } : undefined
+  const { api, rtsp, kafka, grpc, metrics }: Partial<Addresses> = JSON.parse(line)
+  return api && rtsp && kafka && grpc && metrics ? { api, rtsp, kafka, grpc, metrics } : undefined
 }
 
 function hasExited({ exitCode, signalCode }: ChildProcess): boolean {

@@ -3,18 +3,17 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { Value } from 'typebox/value'
 import { WebSocket } from 'ws'
-import { EventHistory } from '#eventlog/event-history.ts'
-import { systemClock } from '#lib/clock.ts'
 import { until } from '../../../test/support/until.ts'
 import { startApi, type TestApi } from '../api.fixture.ts'
 import { eventListSchema, type EventMessage, eventMessageSchema } from '../contract.ts'
 
-function append(
-  api: Pick<TestApi, 'history'>,
+async function append(
+  { history }: TestApi,
   count: number,
   { type = 'stream.online', subject = 'lobby', bytes = 0 } = {},
-): void {
-  for (let i = 0; i < count; i++) api.history.append({ type, subject, data: { i, fill: 'x'.repeat(bytes) } })
+): Promise<void> {
+  const events = Array.from({ length: count }, (_, i) => ({ type, subject, data: { i, fill: 'x'.repeat(bytes) } }))
+  await history.append(...events)
 }
 
 /** A follower: what it got, and how it ended. */
@@ -50,7 +49,7 @@ async function page(api: TestApi, query: string) {
 
 test('the history is paged onward from a place, and from its newest end without one', async () => {
   await using api = await startApi()
-  append(api, 5)
+  await append(api, 5)
   const { oldestSequence, nextSequence } = api.history
   assert.equal(nextSequence - oldestSequence, 5)
   const first = await page(api, '?from=0&limit=2')
@@ -69,9 +68,9 @@ test('the history is paged onward from a place, and from its newest end without 
 
 test('the history is narrowed down by type and subject', async () => {
   await using api = await startApi()
-  append(api, 2)
-  append(api, 2, { type: 'stream.offline', subject: 'gate' })
-  append(api, 2, { type: 'recording.started', subject: 'gate' })
+  await append(api, 2)
+  await append(api, 2, { type: 'stream.offline', subject: 'gate' })
+  await append(api, 2, { type: 'recording.started', subject: 'gate' })
   for (const [query, count] of [
     ['?type=stream.*', 4],
     ['?type=stream.online,recording.started', 4],
@@ -93,10 +92,10 @@ test('the history is narrowed down by type and subject', async () => {
 
 test('a follower gets the kept history from its place, then what happens', async () => {
   await using api = await startApi()
-  append(api, 3)
+  await append(api, 3)
   await using follower = new Follower(api, `?from=${api.history.oldestSequence + 1}`)
   await follower.received(2)
-  append(api, 1, { type: 'stream.offline' })
+  await append(api, 1, { type: 'stream.offline' })
   assert.deepEqual(
     (await follower.received(3)).map(({ type, data }) => [type, data['i']]),
     [
@@ -109,11 +108,11 @@ test('a follower gets the kept history from its place, then what happens', async
 
 test('a follower without a place gets only what happens from now, narrowed down', async () => {
   await using api = await startApi()
-  append(api, 3)
+  await append(api, 3)
   await using follower = await new Follower(api, '?type=recording.*&subject=gate').opened()
-  append(api, 1, { type: 'recording.started', subject: 'lobby' })
-  append(api, 1, { type: 'stream.online', subject: 'gate' })
-  append(api, 1, { type: 'recording.stopped', subject: 'gate' })
+  await append(api, 1, { type: 'recording.started', subject: 'lobby' })
+  await append(api, 1, { type: 'stream.online', subject: 'gate' })
+  await append(api, 1, { type: 'recording.stopped', subject: 'gate' })
   assert.deepEqual(
     (await follower.received(1)).map(({ type }) => type),
     ['recording.stopped'],
@@ -126,7 +125,8 @@ for (const [name, from] of [
 ] as const) {
   test(`a place that is ${name} starts at the oldest kept and says so first`, async () => {
     await using api = await startApi()
-    append(api, 2)
+    await append(api, 5)
+    await api.history.deleteBefore(3)
     await using follower = new Follower(api, `?from=${from}&type=stream.*`)
     const [first, second] = await follower.received(2)
     const { oldestSequence } = api.history
@@ -140,13 +140,12 @@ for (const [name, from] of [
 }
 
 test('a client that takes nothing is closed with 1013 and costs little memory; others go on', async () => {
-  const events = new EventHistory({ clock: systemClock, maxCount: 1000, maxBytes: 200e6 })
   const socketLimits = { pingMs: 30_000, maxBufferedBytes: 10_000, slowMs: 1000 }
-  await using api = await startApi({ events, socketLimits })
+  await using api = await startApi({ socketLimits })
   await using slow = await new Follower(api).opened()
   await using quick = await new Follower(api).opened()
   slow.socket.pause()
-  append({ history: events }, 500, { bytes: 50_000 })
+  for (let sent = 0; sent < 500; sent += 20) await append(api, 20, { bytes: 50_000 })
   await quick.received(500)
   await until(() => api.logged.some(({ msg }) => msg === 'event follower was too slow'), { what: 'slow client let go' })
   slow.socket.resume()

@@ -1,4 +1,4 @@
-import type { EventLog, EventRecord } from '#eventlog/event-history.ts'
+import type { EventLog, EventRecord } from '#eventlog/event-log.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { App } from '../app.ts'

@@ -141,3 +141,19 @@ test('the topic keeps what the settings say', async () => {
   await using _events = await openEvents(log)
   assert.equal(log.agent.topics.get(eventsTopic).config.retentionMs, hourMs)
 })
+
+test('large events go in several batches, and one that no batch can hold does not stop the others', async () => {
+  await using directory = await temporaryDirectory()
+  await using log = await openLog({ directory: directory.path })
+  await using events = await openEvents(log)
+  const large = (subject: string, bytes: number) => ({ type: 'stream.online', subject, data: { text: 'x'.repeat(bytes) } })
+  for (const subject of ['a', 'b', 'c', 'd', 'e']) events.append(large(subject, 400_000))
+  events.append(large('too large', 2_000_000))
+  events.append(online('last'))
+  await until(() => log.agent.topics.get(eventsTopic).partition(0).highWatermark === 6)
+  const { items } = await events.read({ from: 0, limit: 100 })
+  assert.deepEqual(
+    items.map(({ subject }) => subject),
+    ['a', 'b', 'c', 'd', 'e', 'last'],
+  )
+})

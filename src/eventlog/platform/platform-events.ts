@@ -14,6 +14,8 @@ export const eventsTopic = 'millrace.events'
 /** Events that may wait for the log. When it is away for longer than that, the oldest are lost, counted and logged. */
 const queueCapacity = 10_000
 const batchCapacity = 500
+/** Half of what one batch may have. */
+const batchBytes = 524_288
 const readBytes = 1_048_576
 const followBatch = 256
 /** A follower asks again after this time even when nothing happened. */
@@ -103,7 +105,7 @@ export class PlatformEvents implements EventLog, AsyncDisposable {
     const { log, timers, random } = this.#deps
     const backoff = new Backoff({ firstMs: 100, maxMs: 5000, random })
     while (this.#queue.length > 0) {
-      const records = this.#queue.splice(0, batchCapacity)
+      const records = this.#takeBatch()
       try {
         await this.#deps.agent.append(place, encodeBatch(records), { isOwn: true })
         backoff.reset()
@@ -111,12 +113,24 @@ export class PlatformEvents implements EventLog, AsyncDisposable {
         this.#lost = 0
       } catch (thrown) {
         const error = toAppError(thrown)
-        if (backoff.attempts === 0) log.warn({ code: error.code, err: error }, 'events are not kept now; trying again')
+        if (backoff.attempts === 0) log.warn({ code: error.code, err: error, events: records.length }, 'events are not kept now')
         if (this.#isClosed) return
+        if (error.code === 'RECORD_BATCH_TOO_LARGE') continue
         this.#queue = [...records, ...this.#queue].slice(-queueCapacity)
         await new Promise<void>((resolve) => void timers.after(backoff.nextMs(), resolve))
       }
     }
+  }
+
+  /** The oldest events, as many as fit into a batch; at least one. */
+  #takeBatch(): NewRecord[] {
+    let [count, sizeBytes] = [0, 0]
+    for (const { value } of this.#queue.slice(0, batchCapacity)) {
+      sizeBytes += value?.length ?? 0
+      if (count > 0 && sizeBytes > batchBytes) break
+      count += 1
+    }
+    return this.#queue.splice(0, count)
   }
 
   async #readRecords(offset: number): Promise<readonly LogRecord[]> {

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bitrate, duration, messageOf, moment, size, timeOfDay, timeOfDayShort } from './format.ts'
+import {
+  bitrate,
+  count,
+  duration,
+  messageOf,
+  moment,
+  perSecond,
+  preciseMoment,
+  size,
+  timeOfDay,
+  timeOfDayShort,
+} from './format.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -34,10 +45,26 @@ const durations: [number, string][] = [
   [35 * hourMs, '35 h'],
   [36 * hourMs, '2 d'],
 ]
+const counts: [number, string][] = [
+  [0, '0'],
+  [999, '999'],
+  [1_234_567, '1,234,567'],
+]
+const speeds: [number, string][] = [
+  [0, '0'],
+  [0.42, '0.4'],
+  [9.96, '10'],
+  [999.4, '999'],
+  [999.5, '1.0 k'],
+  [99_960, '100 k'],
+  [1_250_000, '1.3 M'],
+]
 const tables: [string, (value: number) => string, [number, string][]][] = [
   ['bitrate', bitrate, bitrates],
   ['size', size, sizes],
   ['duration', duration, durations],
+  ['count', count, counts],
+  ['perSecond', perSecond, speeds],
 ]
 for (const [name, format, cases] of tables) {
   test(`${name} is short, and rounds into the next unit`, () => {
@@ -54,6 +81,11 @@ test('a moment of another day says which', () => {
   const now = new Date(2026, 10, 21, 14, 0, 0)
   assert.equal(moment(new Date(2026, 10, 21, 13, 59, 58), now), '13:59:58')
   assert.match(moment(new Date(2026, 10, 20, 13, 59, 58), now), /20.*, 13:59:58$/)
+})
+
+test('a precise moment has milliseconds', () => {
+  const now = new Date(2026, 10, 21, 14, 0, 0)
+  assert.equal(preciseMoment(new Date(2026, 10, 21, 13, 59, 58, 7), now), '13:59:58.007')
 })
 
 test('whatever was thrown becomes a text', () => {

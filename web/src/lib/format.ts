@@ -17,6 +17,19 @@ export function size(bytes: number): string {
   return `${value.toFixed(isWhole ? 0 : 1)} ${sizeUnits[index] ?? ''}`
 }
 
+/** `12,340`. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+/** `0`, `0.4`, `12`, `1.2 k`, `3.4 M`: how many a second, without the unit. */
+export function perSecond(value: number): string {
+  if (value === 0) return '0'
+  if (value < 9.95) return value.toFixed(1)
+  if (value < 999.5) return String(Math.round(value))
+  return value < 999_500 ? `${shortened(value / 1000)} k` : `${shortened(value / 1_000_000)} M`
+}
+
 /** `12 s`, `4 min`, `3 h`, `2 d`: in the unit that needs one or two digits. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000))
@@ -29,6 +42,11 @@ export function duration(ms: number): string {
 /** `14:03:07` in the viewer's time zone. */
 export function timeOfDay(date: Date): string {
   return `${timeOfDayShort(date)}:${twoDigits(date.getSeconds())}`
+}
+
+/** `14:03:07.120` in the viewer's time zone, with the day in front when it is not that of `now`. */
+export function preciseMoment(date: Date, now: Date): string {
+  return `${moment(date, now)}.${String(date.getMilliseconds()).padStart(3, '0')}`
 }
 
 /** `14:03` in the viewer's time zone. */
@@ -49,6 +67,10 @@ export function moment(date: Date, now: Date): string {
 /** What went wrong, for people. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+function shortened(value: number): string {
+  return value < 99.95 ? value.toFixed(1) : String(Math.round(value))
 }
 
 function isSameDay(a: Date, b: Date): boolean {
