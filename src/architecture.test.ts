@@ -19,10 +19,9 @@ const mayImport: Record<string, readonly string[]> = {
   auth: ['lib', 'store'],
   ops: ['lib', 'store'],
   api: ['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'auth', 'ops'],
-  roles: [
-    ...['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'auth', 'ops', 'api'],
-    ...['servers/rtsp', 'servers/hls', 'servers/kafka', 'servers/grpc'],
-  ],
+  roles: 'lib bytes formats store codec live eventlog auth ops api servers/rtsp servers/hls servers/kafka servers/grpc'.split(
+    ' ',
+  ),
   cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'roles', 'codec'],
 }
 

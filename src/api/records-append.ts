@@ -1,3 +1,4 @@
+import type { StickyChoice } from '#eventlog/sticky-choice.ts'
 import type { AckLevel } from '#eventlog/topic-config.ts'
 import { encodeBatch, type NewRecord } from '#formats/kafka/records.ts'
 import { partitionFor } from '#formats/kafka/partitioner.ts'
@@ -16,20 +17,6 @@ const windowBytes = 2 * 1024 * 1024
 const recordOverheadBytes = 36
 const headerOverheadBytes = 10
 const batchOverheadBytes = 61
-
-/** Chooses partitions for records without a key: one at a time, so that batches are large, each request the next one. */
-export class StickyChoice {
-  #next = 0
-
-  /** A partition that takes records, if any does. */
-  next({ partitions }: LogTopic): number {
-    for (let tried = 0; tried < partitions.length; tried++) {
-      const index = this.#next++ % partitions.length
-      if (partitions[index]?.isOwned) return index
-    }
-    return 0
-  }
-}
 
 type Gathered = { readonly records: NewRecord[]; sizeBytes: number }
 

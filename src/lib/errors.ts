@@ -76,7 +76,10 @@ export const errorTable = {
     http: 503,
     meaning: 'The partition belongs to another agent now, or to none; look the owner up again and repeat.',
   },
-  RECORD_BATCH_INVALID: { http: 400, meaning: 'A record batch that does not follow its format, or asks for what is not allowed.' },
+  RECORD_BATCH_INVALID: {
+    http: 400,
+    meaning: 'A record batch that does not follow its format, or asks for what is not allowed.',
+  },
   RECORD_BATCH_CORRUPT: { http: 400, meaning: 'The checksum of a record batch does not fit its bytes: they changed on the way.' },
   RECORD_BATCH_TOO_LARGE: { http: 413, meaning: 'A record batch above `maxMessageBytes` of its topic.' },
   OFFSET_OUT_OF_RANGE: { http: 416, meaning: 'The offset is before the first record that is kept, or behind the last.' },
@@ -84,11 +87,18 @@ export const errorTable = {
   PRODUCER_FENCED: { http: 409, meaning: 'A newer producer with the same id has taken over.' },
   LOG_UNAVAILABLE: {
     http: 503,
-    meaning: 'The event log cannot keep records now: its disk, object store or database is away. Nothing was acknowledged; repeat.',
+    meaning:
+      'The event log cannot keep records now: its disk, object store or database is away. Nothing was acknowledged; repeat.',
   },
   LOG_FULL: { http: 507, meaning: 'The write-ahead log has reached its limit, or the disk its floor; nothing was taken.' },
-  LOG_DAMAGED: { http: 500, meaning: 'Stored records do not fit their checksums. They are kept aside, never skipped in silence.' },
-  LOG_NOT_EMPTY: { http: 409, meaning: 'A history can be rebuilt only in a database that has no topics and no objects of the log.' },
+  LOG_DAMAGED: {
+    http: 500,
+    meaning: 'Stored records do not fit their checksums. They are kept aside, never skipped in silence.',
+  },
+  LOG_NOT_EMPTY: {
+    http: 409,
+    meaning: 'A history can be rebuilt only in a database that has no topics and no objects of the log.',
+  },
 
   GROUP_NOT_FOUND: { http: 404, meaning: 'No consumer group has this id.' },
   GROUP_INVALID: { http: 400, meaning: 'A group id, session timeout or protocol that cannot be; the message says why.' },
@@ -140,7 +150,8 @@ export function errorDocument(): string {
     '# Error codes',
     '',
     'Every refusal and fault has one of these codes: in API answers as `{ "code", "message", "details"? }`, in log lines as `code`, in RTSP',
-    'answers as the header `Millrace-Error`. Codes are stable; messages are for people and may change.',
+    'answers as the header `Millrace-Error`, in gRPC answers as the trailer `millrace-error`. Codes are stable; messages are for people and may',
+    'change.',
     '',
     '| code | HTTP | meaning |',
     '|---|---|---|',

@@ -32,6 +32,7 @@ function attached(): Metrics {
       lags: async () => [{ group: 'billing', topic: 'orders', records: 7 }],
     },
     kafka: () => ({ connections: 4, requestsByApi: { produce: 9 }, errorsByCode: { '3': 1 } }),
+    grpc: () => ({ connections: 2, callsByMethod: { Produce: 6 }, endedByStatus: { OK: 5 } }),
   })
   metrics.log.acknowledged('wal', 0.002)
   metrics.log.refused('LOG_FULL')
@@ -50,6 +51,8 @@ for (const line of [
   'millrace_group_lag_records{group="billing",topic="orders"} 7',
   'millrace_kafka_requests_total{api="produce"} 9',
   'millrace_kafka_connections 4',
+  'millrace_grpc_calls_total{method="Produce"} 6',
+  'millrace_grpc_connections 2',
   'millrace_log_refused_batches_total{code="LOG_FULL"} 1',
   'millrace_log_ack_duration_seconds_count{ack="wal"} 1',
   'millrace_object_store_request_duration_seconds_bucket{le="0.25",operation="put",result="ok"} 1',
@@ -69,6 +72,7 @@ test('groups whose offsets cannot be had are left out', async () => {
       lags: () => Promise.reject(new Error('the database is away')),
     },
     kafka: () => undefined,
+    grpc: () => undefined,
   })
   const text = await metrics.text()
   assert.doesNotMatch(text, /^millrace_(group_lag_records|log_wal_entries|kafka_connections)[ {]/m)

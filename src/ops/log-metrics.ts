@@ -105,6 +105,13 @@ const figures: Record<string, { help: string; isCounter: boolean; value: (log: L
   cold_read_bytes_total: { help: 'Bytes of those.', isCounter: true, value: ({ coldReads }) => coldReads.loadedBytes },
 }
 
+/** The gRPC server, by method and by status of the calls that have ended. */
+export type GrpcFigures = {
+  readonly connections: number
+  readonly callsByMethod: Readonly<Record<string, number>>
+  readonly endedByStatus: Readonly<Record<string, number>>
+}
+
 /** What is told of the event log. Durations and refusals are counted here, the rest is asked for at each scrape. */
 export class LogMetrics {
   readonly #registry: Registry
@@ -114,6 +121,7 @@ export class LogMetrics {
   #sources: LogSources | undefined
   #lags: readonly GroupLag[] = []
   #kafka: (() => ServerFigures | undefined) | undefined
+  #grpc: (() => GrpcFigures | undefined) | undefined
 
   constructor(registry: Registry) {
     this.#registry = registry
@@ -141,13 +149,14 @@ export class LogMetrics {
     this.#addTopics()
     this.#addFigures()
     this.#addGroups()
-    this.#addKafka()
+    this.#addServers()
   }
 
   /** Tells where figures come from. */
-  attach({ log, kafka }: { log: LogSources; kafka: () => ServerFigures | undefined }): void {
-    this.#sources = log
-    this.#kafka = kafka
+  attach(sources: { log: LogSources; kafka: () => ServerFigures | undefined; grpc: () => GrpcFigures | undefined }): void {
+    this.#sources = sources.log
+    this.#kafka = sources.kafka
+    this.#grpc = sources.grpc
   }
 
   /** Asks, before a scrape, for what cannot be had at once. What fails is left out. */
@@ -202,22 +211,30 @@ export class LogMetrics {
     )
   }
 
-  #addKafka(): void {
-    const samples = (label: string, of: (server: ServerFigures) => Readonly<Record<string, number>>) => (): Sample[] =>
-      Object.entries(this.#serverFigures(of)).map(([key, value]) => ({ labels: { [label]: key }, value }))
-    const byApi = samples('api', ({ requestsByApi }) => requestsByApi)
-    const byCode = samples('code', ({ errorsByCode }) => errorsByCode)
-    this.#scraped(true, 'millrace_kafka_requests_total', 'Requests of Kafka clients.', ['api'], byApi)
-    this.#scraped(true, 'millrace_kafka_errors_total', 'Errors told to Kafka clients, by Kafka error code.', ['code'], byCode)
-    this.#scraped(false, 'millrace_kafka_connections', 'Open Kafka connections.', [], () => {
-      const server = this.#kafka?.()
-      return server ? [{ labels: {}, value: server.connections }] : []
-    })
+  #addServers(): void {
+    const kafka = () => this.#kafka?.()
+    const grpc = () => this.#grpc?.()
+    this.#counted('millrace_kafka_requests_total', 'Requests of Kafka clients.', 'api', () => kafka()?.requestsByApi)
+    this.#counted(
+      'millrace_kafka_errors_total',
+      'Errors told to Kafka clients, by Kafka error code.',
+      'code',
+      () => kafka()?.errorsByCode,
+    )
+    this.#counted('millrace_grpc_calls_total', 'Calls of gRPC clients.', 'method', () => grpc()?.callsByMethod)
+    this.#counted('millrace_grpc_ended_calls_total', 'Calls that have ended, by status.', 'status', () => grpc()?.endedByStatus)
+    for (const [name, find] of Object.entries({ kafka, grpc })) {
+      this.#scraped(false, `millrace_${name}_connections`, `Open ${name} connections.`, [], () => {
+        const server = find()
+        return server ? [{ labels: {}, value: server.connections }] : []
+      })
+    }
   }
 
-  #serverFigures(of: (server: ServerFigures) => Readonly<Record<string, number>>): Readonly<Record<string, number>> {
-    const server = this.#kafka?.()
-    return server ? of(server) : {}
+  #counted(name: string, help: string, label: string, find: () => Readonly<Record<string, number>> | undefined): void {
+    this.#scraped(true, name, help, [label], () =>
+      Object.entries(find() ?? {}).map(([key, value]): Sample => ({ labels: { [label]: key }, value })),
+    )
   }
 
   #scraped(isCounter: boolean, name: string, help: string, labelNames: string[], samples: () => readonly Sample[]): void {

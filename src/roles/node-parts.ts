@@ -177,7 +177,7 @@ export class NodeParts {
 
   async #openLog(): Promise<LogPart> {
     const part = await openLogPart({ ...this.#context, database: required(this.#database), observer: this.#metrics.log })
-    this.#metrics.log.attach({ log: logSources(part.agent), kafka: () => this.#kafka?.stats })
+    this.#metrics.log.attach({ log: logSources(part.agent), kafka: () => this.#kafka?.stats, grpc: () => this.#grpc?.stats })
     return part
   }
 

@@ -63,7 +63,6 @@ export class MemorySecurityStore implements SecurityStore {
 
 class MemoryPartition {
   readonly index: number
-  readonly isOwned = true
   readonly batches: { readonly baseOffset: number; readonly bytes: Buffer }[] = []
   highWatermark = 0
 

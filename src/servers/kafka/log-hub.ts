@@ -89,7 +89,7 @@ export type Topic = {
   readonly isInternal: boolean
   readonly partitions: readonly PartitionView[]
 }
-export type PartitionView = { readonly index: number; readonly isOwned: boolean; readonly highWatermark: number }
+export type PartitionView = { readonly index: number; readonly highWatermark: number }
 
 /** The coordinator of consumer groups. All throw `GROUP_*`; `SHUTTING_DOWN`, `DATABASE_UNAVAILABLE` where they wait. */
 export interface GroupsHub {

@@ -80,10 +80,11 @@ function describeTopic({ context: { hub } }: Call, { id, name, isInternal, parti
     name,
     topicId: id,
     isInternal,
-    partitions: partitions.map(({ index, isOwned }) => ({
-      errorCode: isOwned ? kafkaErrors.NONE : kafkaErrors.LEADER_NOT_AVAILABLE,
+    // Also of a partition that takes no more records: what it has can be read here.
+    partitions: partitions.map(({ index }) => ({
+      errorCode: kafkaErrors.NONE,
       partitionIndex: index,
-      leaderId: isOwned ? nodeId : -1,
+      leaderId: nodeId,
       leaderEpoch: 0,
       replicaNodes: [nodeId],
       isrNodes: [nodeId],

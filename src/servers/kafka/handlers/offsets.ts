@@ -64,7 +64,6 @@ function endOfEpoch(call: Call, { topic, partition }: PartitionRef, asked: numbe
   if (!call.isAllowed('describe', 'topic', topic)) return { ...nothing, errorCode: call.refuse('TOPIC_AUTHORIZATION_FAILED') }
   const found = call.context.hub.topics.find(topic)?.partitions[partition]
   if (!found) return { ...nothing, errorCode: call.refuse('UNKNOWN_TOPIC_OR_PARTITION') }
-  if (!found.isOwned) return { ...nothing, errorCode: call.refuse('NOT_LEADER_OR_FOLLOWER') }
   if (asked !== leaderEpoch) return { ...nothing, errorCode: kafkaErrors.NONE }
   return { partition, errorCode: kafkaErrors.NONE, leaderEpoch, endOffset: found.highWatermark }
 }
