@@ -5,8 +5,9 @@ export class Writer {
   /** Bytes written so far. */
   pos = 0
 
-  constructor(capacity = 1024) {
-    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+  /** `memory`: how much to begin with, or bytes that nobody else uses. */
+  constructor(memory: number | Buffer = 1024) {
+    this.#bytes = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory) : memory
     this.#view = viewOf(this.#bytes)
   }
 

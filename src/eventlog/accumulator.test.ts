@@ -29,11 +29,11 @@ const row = {
   sizeBytes: 0,
 }
 
-function open() {
+function open(given = limits) {
   const clock = new ManualClock()
   const timers = new ManualTimers(clock)
   const closed: Gathered[] = []
-  const accumulator = new Accumulator({ limits, clock, timers, onClosed: (gathered) => closed.push(gathered) })
+  const accumulator = new Accumulator({ limits: given, clock, timers, onClosed: (gathered) => closed.push(gathered) })
   const partitions = [1, 2].map((partitionId) => new Partition({ ...row, partitionId }, { topic, clock }))
   const [first, second] = [partitions[0] ?? assert.fail(), partitions[1] ?? assert.fail()]
   return { accumulator, closed, first, second, advance: (ms: number) => timers.advance(ms) }
@@ -74,4 +74,14 @@ test('an object is closed when it is old enough, and earlier when somebody waits
   assert.equal(closed.length, 2)
   await advance(10_000)
   assert.equal(closed.length, 2)
+})
+
+test('an object is closed when it has many batches', () => {
+  const { accumulator, closed, first } = open({ ...limits, objectBytes: 2 ** 30 })
+  const one = batch(1)
+  for (let index = 0; index < 32_769; index++) accumulator.add(first, one, { isAwaited: false })
+  assert.deepEqual(
+    closed.map(({ runs }) => runs.get(first)?.length),
+    [32_768],
+  )
 })

@@ -8,7 +8,10 @@ export type Gathered = { readonly runs: ReadonlyMap<Partition, LogBatch[]>; read
 
 type Limits = { readonly objectBytes: number; readonly objectMilliseconds: number; readonly objectAckMilliseconds: number }
 
-/** Gathers batches until they are worth an object: enough bytes, enough time, or less time when somebody waits for the object store. */
+/** An object of more batches would take its index, and their commit, longer than producers should wait. */
+const maxBatches = 32_768
+
+/** Gathers batches until they are worth an object: enough bytes or batches, enough time, or less time when somebody waits for the object store. */
 export class Accumulator {
   readonly #limits: Limits
   readonly #clock: Clock
@@ -16,6 +19,7 @@ export class Accumulator {
   readonly #onClosed: (gathered: Gathered) => void
   #runs = new Map<Partition, LogBatch[]>()
   #sizeBytes = 0
+  #batchCount = 0
   #due: { readonly atMs: number; readonly timer: Disposable } | undefined
 
   constructor(options: { limits: Limits; clock: Clock; timers: Timers; onClosed: (gathered: Gathered) => void }) {
@@ -31,7 +35,8 @@ export class Accumulator {
     if (run) run.push(batch)
     else this.#runs.set(partition, [batch])
     this.#sizeBytes += batch.sizeBytes
-    if (this.#sizeBytes >= this.#limits.objectBytes) this.close()
+    this.#batchCount += 1
+    if (this.#sizeBytes >= this.#limits.objectBytes || this.#batchCount >= maxBatches) this.close()
     else this.closeWithin(isAwaited ? this.#limits.objectAckMilliseconds : this.#limits.objectMilliseconds)
   }
 
@@ -52,6 +57,7 @@ export class Accumulator {
     const gathered = { runs: this.#runs, sizeBytes: this.#sizeBytes }
     this.#runs = new Map()
     this.#sizeBytes = 0
+    this.#batchCount = 0
     this.#onClosed(gathered)
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Timers } from '#lib/timers.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { Accumulator } from './accumulator.ts'
+import { AckDeadlines } from './ack-deadlines.ts'
 import { Backlog } from './backlog.ts'
 import { Collector } from './collector.ts'
 import { Committer } from './committer.ts'
@@ -14,7 +15,7 @@ import type { LogBatch } from './log-batch.ts'
 import { LogReader, type FoundOffset, type OffsetQuery } from './log-reader.ts'
 import type { LogMetadata } from './metadata/log-metadata.ts'
 import { ExtentReader } from './objects/extent-reader.ts'
-import type { Duplicate, Partition } from './partition.ts'
+import type { Partition } from './partition.ts'
 import { recoverWal } from './recovery.ts'
 import { Repeating } from './repeating.ts'
 import { Retention } from './retention.ts'
@@ -65,6 +66,9 @@ export type LogAgentOptions = {
   readonly log: Logger
 }
 
+/** A batch that has its place. `batch` is absent for a repeated one that is long committed. */
+type Begun = Omit<Appended, 'logStartOffset'> & { readonly partition: Partition; readonly batch: LogBatch | undefined }
+
 /** The agent without a write-ahead log still needs a name that lasts. */
 const walIdWithoutWal = 'none'
 const producerIdsPerBlock = 1000
@@ -99,12 +103,14 @@ export class LogAgent implements AsyncDisposable {
   readonly #accumulator: Accumulator
   readonly #committer: Committer
   readonly #leases: Leases
+  readonly #deadlines: AckDeadlines
   readonly #tailCache: TailCache
   readonly #extents: ExtentReader
   /** Stopped before anything else is. */
   readonly #background = new AsyncDisposableStack()
   readonly #syncing = new Set<LogBatch>()
-  #onSynced: (() => void) | undefined
+  /** Resolves when everything appended so far is in the write-ahead log, or has failed. */
+  #synced = Promise.withResolvers<void>()
   #producerIds: Promise<{ next: number; end: number }> | undefined
   #isClosing = false
   #fault: AppError | undefined
@@ -123,6 +129,7 @@ export class LogAgent implements AsyncDisposable {
       await agent.#start({ isConfirmed })
       return agent
     } catch (error) {
+      if (agent) await agent.#giveUp()
       await wal?.[Symbol.asyncDispose]()
       throw error
     }
@@ -134,6 +141,7 @@ export class LogAgent implements AsyncDisposable {
   ) {
     const { settings, metadata, objects, clock, timers, log } = options
     this.#options = options
+    this.#deadlines = new AckDeadlines({ clock, timers })
     this.#wal = wal
     this.agentId = agentId
     this.#leases = new Leases({ agentId, walId, hasWal: wal !== undefined, metadata, log })
@@ -149,6 +157,7 @@ export class LogAgent implements AsyncDisposable {
     const { newUuid } = options
     const listener = {
       acquire: (partitions: readonly Partition[]) => this.#leases.acquire(partitions),
+      commit: (topic: Topic) => this.#commit(topic),
       deleted: (topic: Topic) => this.#forget(topic),
     }
     this.topics = new Topics({ metadata, settings, hasWal: wal !== undefined, clock, newUuid, listener })
@@ -201,16 +210,19 @@ export class LogAgent implements AsyncDisposable {
     const { observer, clock } = this.#options
     const startedAtMs = clock.monotonicMs()
     try {
-      const appended = await this.#append(ref, bytes, options)
-      observer?.acknowledged(appended.ack, (clock.monotonicMs() - startedAtMs) / 1000)
-      return appended
+      const { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate } = this.#begin(ref, bytes, options)
+      const { timeoutMs } = options
+      if (batch) await batch.until(ack, timeoutMs === undefined ? undefined : (wait) => this.#deadlines.add(wait, timeoutMs))
+      observer?.acknowledged(ack, (clock.monotonicMs() - startedAtMs) / 1000)
+      return { baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate }
     } catch (error) {
       observer?.refused(toAppError(error).code)
       throw error
     }
   }
 
-  async #append(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Promise<Appended> {
+  /** All of an append but the wait: the batch has its place when this returns. */
+  #begin(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Begun {
     const topic = this.topics.get(ref.topic)
     if (topic.isInternal && !options.isOwn) {
       throw new AppError('TOPIC_INVALID', `only Millrace itself writes to topic "${topic.name}"; use another name`)
@@ -219,15 +231,19 @@ export class LogAgent implements AsyncDisposable {
     this.#checkWritable()
     const header = partition.admit(bytes)
     const ack = this.#wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
+    const isAwaited = ack === 'object'
     this.#wal?.admit(bytes.length)
     const placed = partition.place(bytes, header)
-    if ('duplicate' in placed) return await this.#repeat(partition, placed.duplicate, ack, options.timeoutMs)
+    if ('duplicate' in placed) {
+      const { batch, baseOffset, lastOffset } = placed.duplicate
+      if (batch && isAwaited) this.#accumulator.closeWithin(this.#options.settings.objectAckMilliseconds)
+      return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
+    }
     const { batch, appendTimeMs } = placed
-    this.#keep(partition, batch, { isAwaited: ack === 'object' })
+    this.#keep(partition, batch, { isAwaited })
     this.#leases.keepCeiling(partition)
-    await this.#until(batch, ack, options.timeoutMs)
     const { baseOffset, lastOffset } = batch
-    return { baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate: false }
+    return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate: false }
   }
 
   /** Reads many partitions; see `fetchPartitions`. */
@@ -270,7 +286,7 @@ export class LogAgent implements AsyncDisposable {
 
   /** Brings everything appended so far into the object store; resolves when it is committed, or the agent closes. */
   async flush(): Promise<void> {
-    await this.#synced()
+    if (this.#syncing.size > 0) await this.#synced.promise
     this.#accumulator.close()
     await this.#committer.idle()
   }
@@ -296,6 +312,14 @@ export class LogAgent implements AsyncDisposable {
         .catch((error: unknown) => log.warn({ err: error }, 'partitions not given back'))
     }
     await this.#wal?.[Symbol.asyncDispose]()
+  }
+
+  /** Ends what a start that failed has begun. */
+  async #giveUp(): Promise<void> {
+    this.#isClosing = true
+    await this.#background.disposeAsync()
+    this.#committer.close()
+    await this.#committer.idle()
   }
 
   async #start({ isConfirmed }: { isConfirmed: boolean }): Promise<void> {
@@ -369,14 +393,15 @@ export class LogAgent implements AsyncDisposable {
       this.#accumulator.add(partition, batch, { isAwaited })
       return
     }
+    if (this.#syncing.size === 0) this.#synced = Promise.withResolvers()
     this.#syncing.add(batch)
-    const { baseOffset, header, bytes } = batch
+    const { baseOffset, lastOffset, bytes } = batch
     wal
       .append({
         partitionId: partition.id,
         epoch: partition.epoch,
         baseOffset,
-        recordCount: header.lastOffsetDelta + 1,
+        recordCount: lastOffset - baseOffset + 1,
         batch: bytes,
       })
       .then(
@@ -386,52 +411,29 @@ export class LogAgent implements AsyncDisposable {
           partition.markSynced(batch)
           if (partition.isDeleted) wal.settle(position)
           this.#accumulator.add(partition, batch, { isAwaited })
-          if (this.#syncing.size === 0) this.#onSynced?.()
+          if (this.#syncing.size === 0) this.#synced.resolve()
         },
-        (error: unknown) => {
+        (thrown: unknown) => {
+          const error = toAppError(thrown)
           this.#syncing.delete(batch)
-          partition.fail(toAppError(error))
-          if (this.#syncing.size === 0) this.#onSynced?.()
+          this.#backlog.remove(batch)
+          // A full disk may have room again, and nothing of what waited for it was kept.
+          if (error.code === 'LOG_FULL') partition.rewind(error)
+          else partition.fail(error)
+          if (this.#syncing.size === 0) this.#synced.resolve()
         },
       )
-  }
-
-  /** Resolves when everything appended so far is in the write-ahead log, or has failed. */
-  async #synced(): Promise<void> {
-    if (this.#syncing.size === 0) return
-    await new Promise<void>((resolve) => {
-      this.#onSynced = resolve
-    })
-  }
-
-  async #until(batch: LogBatch, ack: AckLevel, timeoutMs: number | undefined): Promise<void> {
-    if (ack === 'none') return
-    if (timeoutMs === undefined) return await batch.until(ack)
-    const { timers } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      const timer = timers.after(timeoutMs, () => {
-        reject(new AppError('TIMEOUT', `records were not as durable as asked for within ${timeoutMs} ms; they may be later`))
-      })
-      batch
-        .until(ack)
-        .then(resolve, reject)
-        .finally(() => timer[Symbol.dispose]())
-    })
-  }
-
-  /** A batch that comes again: the same offsets, as durable as asked for. */
-  async #repeat(partition: Partition, duplicate: Duplicate, ack: AckLevel, timeoutMs: number | undefined): Promise<Appended> {
-    if (duplicate.batch) {
-      if (ack === 'object') this.#accumulator.closeWithin(this.#options.settings.objectAckMilliseconds)
-      await this.#until(duplicate.batch, ack, timeoutMs)
-    }
-    const { baseOffset, lastOffset } = duplicate
-    return { baseOffset, lastOffset, appendTimeMs: -1, logStartOffset: partition.logStart, ack, isDuplicate: true }
   }
 
   async #allocateBlock(): Promise<{ next: number; end: number }> {
     const next = await this.#options.metadata.allocateProducerIds(producerIdsPerBlock)
     return { next, end: next + producerIdsPerBlock }
+  }
+
+  async #commit({ name, partitions }: Topic): Promise<void> {
+    const isOpen = (): boolean => partitions.some(({ committedEnd, highWatermark }) => committedEnd < highWatermark)
+    if (isOpen()) await this.flush()
+    if (isOpen()) throw new AppError('LOG_UNAVAILABLE', `records of topic "${name}" are not in the object store; repeat later`)
   }
 
   #forget(topic: Topic): void {

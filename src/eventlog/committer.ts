@@ -102,7 +102,9 @@ export class Committer {
       if (next === undefined || this.#isClosed()) break
       this.#startUploads()
       const stored = await next.stored
-      if (stored) await this.#commit(stored)
+      const isDone = stored !== undefined && (await this.#commit(stored))
+      // Given up: it still waits, in the write-ahead log only.
+      if (!isDone) break
       for (const batches of next.gathered.runs.values()) for (const batch of batches) this.#deps.backlog.remove(batch)
       this.#queue.shift()
     }
@@ -126,7 +128,6 @@ export class Committer {
   /** Puts an object into the store. Undefined: closed before that was done. */
   async #store(gathered: Gathered): Promise<Stored | undefined> {
     return await this.#untilDone('object could not be stored', async () => {
-      const id = await this.#takeId()
       const runs: Run[] = []
       const contents: ObjectRun[] = []
       for (const [partition, batches] of gathered.runs) {
@@ -137,22 +138,27 @@ export class Committer {
         const { id: partitionId, index, epoch } = partition
         contents.push({ partitionId, topicId, topicName, partition: index, epoch, batches: loaded })
       }
+      if (runs.length === 0) return { id: '', sizeBytes: 0, runs, rows: [] }
+      const id = await this.#takeId()
       const { chunks, sizeBytes, runs: rows } = encodeObject(id, contents)
       await this.#put(id, { chunks, sizeBytes })
       return { id, sizeBytes, runs, rows }
     })
   }
 
-  /** The bytes of batches, up to the first that cannot be had; its partition is then closed to producers. */
+  /** The bytes of batches, up to the first that cannot be had; its partition is then closed to producers. Nothing of a topic that is gone. */
   async #load(partition: Partition, batches: readonly LogBatch[]): Promise<Buffer[]> {
     const loaded: Buffer[] = []
     for (const { bytes, position } of batches) {
       try {
+        if (partition.isDeleted) return []
         const found = bytes ?? (position && (await this.#deps.wal?.read(position)))
         if (found === undefined) throw new AppError('INTERNAL', 'a batch is neither in memory nor in the write-ahead log')
         loaded.push(found)
       } catch (thrown) {
         const error = toAppError(thrown)
+        // Deleted while it was read: its place in the write-ahead log was given up.
+        if (partition.isDeleted) return []
         if (error.code !== 'LOG_DAMAGED') throw error
         this.#deps.log.error({ code: error.code, partition: partition.label }, error.message)
         partition.fail(error)
@@ -163,14 +169,13 @@ export class Committer {
   }
 
   /** An answer that was lost may stand for an object that is there: the id is ours alone, so what is there under it is ours (invariant I6). */
-  async #put(id: string, { chunks, sizeBytes }: { chunks: readonly Buffer[]; sizeBytes: number }): Promise<void> {
+  async #put(id: string, { chunks, sizeBytes }: { chunks: Iterable<Buffer>; sizeBytes: number }): Promise<void> {
     const { objects, agentId } = this.#deps
     const key = objectKeyFor(id, agentId)
     const { signal } = this.#closing
     for (let attempt = 1; ; attempt++) {
       try {
-        const [only] = chunks
-        const body = only && chunks.length === 1 ? only : { stream: Readable.from(chunks), sizeBytes }
+        const body = { stream: Readable.from(chunks, { highWaterMark: 1 }), sizeBytes }
         await objects.put(key, body, { ifNoneMatch: '*', signal })
         return
       } catch (thrown) {
@@ -195,7 +200,8 @@ export class Committer {
     return await this.#takeId()
   }
 
-  async #commit(first: Stored): Promise<void> {
+  /** False: closed before it was committed. */
+  async #commit(first: Stored): Promise<boolean> {
     const { metadata, agentId, clock } = this.#deps
     let stored = first
     const verdicts = await this.#untilDone('object could not be committed', async () => {
@@ -207,10 +213,12 @@ export class Committer {
       const commit = { agentId, objectId: id, sizeBytes, runs: current, producers, nowMs: clock.nowMs() }
       const answer = await metadata.commitObject(commit)
       if (answer.kind === 'committed') return answer.runs
+      this.#ids = []
       stored = await this.#storeAgain(stored)
       throw new AppError('OBJECTS_UNAVAILABLE', `object ${id} was given up while it was uploaded; it goes again under another id`)
     })
     if (verdicts) this.#settle(stored, verdicts)
+    return verdicts !== undefined
   }
 
   async #storeAgain({ runs, sizeBytes, ...rest }: Stored): Promise<Stored> {
@@ -284,7 +292,7 @@ export class Committer {
 
 /** What is stored of the idempotent producers that have batches in a run. */
 function producerRows({ partition, batches }: Run, row: RunRow | undefined): ProducerRow[] {
-  const ids = new Set(batches.map(({ header }) => header.producerId).filter((id) => id >= 0))
+  const ids = new Set(batches.map(({ producerId }) => producerId).filter((id) => id >= 0))
   const endOffset = (row?.lastOffset ?? -1) + 1
   return [...ids].flatMap((producerId) => partition.producers.rowAt(endOffset, { partitionId: partition.id, producerId }) ?? [])
 }

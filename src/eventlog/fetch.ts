@@ -35,12 +35,13 @@ type Deps = { readonly topics: Topics; readonly reader: LogReader; readonly time
 
 /** Reads many partitions at once; when there is too little it waits until there is more, the time is over, or the signal fires (a long poll). */
 export async function fetchPartitions(deps: Deps, request: FetchRequest): Promise<FetchedPartition[]> {
+  using arrivals = new Arrivals(deps.topics, request)
   const found = await collect(deps, request)
   const foundBytes = found.reduce((sum, { batches }) => sum + sizeOf(batches), 0)
   const missingBytes = Math.max(1, request.minBytes) - foundBytes
   const hasError = found.some(({ error }) => error)
   if (hasError || request.minBytes <= foundBytes || request.maxWaitMs <= 0 || request.signal?.aborted) return found
-  await waitForBytes(deps, request, missingBytes)
+  await arrivals.wait(deps.timers, { missingBytes, request })
   return await collect(deps, request)
 }
 
@@ -79,23 +80,44 @@ function marksOf(partition: Partition | undefined): { highWatermark: number; log
   return { highWatermark: partition?.highWatermark ?? -1, logStartOffset: partition?.logStart ?? -1 }
 }
 
-async function waitForBytes({ topics, timers }: Deps, request: FetchRequest, missingBytes: number): Promise<void> {
-  using stack = new DisposableStack()
-  await new Promise<void>((resolve) => {
-    let arrivedBytes = 0
-    const onAdvance = (bytes: number): void => {
-      arrivedBytes += bytes
-      if (bytes === 0 || arrivedBytes >= missingBytes) resolve()
-    }
-    for (const { topic, partition } of request.partitions) {
+/** Counts what becomes readable, from before the first look on: what comes between that and the wait is not slept through. */
+class Arrivals implements Disposable {
+  readonly #stack = new DisposableStack()
+  #bytes = 0
+  #hasFault = false
+  #onChange: () => void = () => undefined
+
+  constructor(topics: Topics, { partitions }: FetchRequest) {
+    for (const { topic, partition } of partitions) {
       const watched = topics.find(topic)?.partitions[partition]
-      if (watched) stack.use(watched.watch(onAdvance))
+      if (watched) this.#stack.use(watched.watch((bytes) => this.#add(bytes)))
     }
-    stack.use(timers.after(request.maxWaitMs, resolve))
-    const onAbort = (): void => resolve()
-    request.signal?.addEventListener('abort', onAbort)
-    stack.defer(() => request.signal?.removeEventListener('abort', onAbort))
-  })
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack[Symbol.dispose]()
+  }
+
+  /** Until so much has come, something has failed, the time is over, or the signal has fired. */
+  async wait(timers: Timers, { missingBytes, request }: { missingBytes: number; request: FetchRequest }): Promise<void> {
+    using stack = new DisposableStack()
+    await new Promise<void>((resolve) => {
+      this.#onChange = () => {
+        if (this.#hasFault || this.#bytes >= missingBytes) resolve()
+      }
+      this.#onChange()
+      stack.use(timers.after(request.maxWaitMs, resolve))
+      const onAbort = (): void => resolve()
+      request.signal?.addEventListener('abort', onAbort)
+      stack.defer(() => request.signal?.removeEventListener('abort', onAbort))
+    })
+  }
+
+  #add(bytes: number): void {
+    this.#hasFault ||= bytes === 0
+    this.#bytes += bytes
+    this.#onChange()
+  }
 }
 
 function sizeOf(batches: readonly Buffer[]): number {

@@ -99,11 +99,13 @@ export class LogReader {
   }
 
   async #readExtents(partition: Partition, { offset, maxBytes, signal }: ReadOptions): Promise<Buffer[]> {
+    const { highWatermark } = partition
     const extents = await this.#metadata.findExtents({ partitionId: partition.id, fromOffset: offset, limit: extentsPerLookup })
     const found: Buffer[] = []
     let leftBytes = maxBytes
     for (const extent of extents) {
-      if (found.length > 0 && leftBytes <= 0) break
+      // What the database has committed only just now is not known to be by anybody yet.
+      if (extent.baseOffset >= highWatermark || (found.length > 0 && leftBytes <= 0)) break
       const fromOffset = Math.max(offset, extent.baseOffset)
       const batches = await this.#extents.read(extent, { fromOffset, maxBytes: leftBytes, ...(signal ? { signal } : {}) })
       for (const batch of batches) {
@@ -129,7 +131,7 @@ export class LogReader {
       // What has left memory since is in the object store: it is found there.
       if (batch.baseOffset > Math.max(next, fromOffset)) return await this.#findByTime(partition, timestampMs)
       next = batch.lastOffset + 1
-      if (batch.header.maxTimestampMs < timestampMs) continue
+      if (batch.maxTimestampMs < timestampMs) continue
       const bytes = batch.bytes ?? (await this.#readBack(batch))
       if (!bytes) return await this.#findByTime(partition, timestampMs)
       const record = decodeBatch(bytes, { fromOffset }).find((one) => one.timestampMs >= timestampMs)

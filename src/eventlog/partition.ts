@@ -159,23 +159,24 @@ export class Partition {
     if (appendTimeMs >= 0) stampAppendTime(bytes, appendTimeMs)
     const baseOffset = this.#nextOffset
     placeBatch(bytes, { baseOffset, leaderEpoch: 0 })
-    const batch = new LogBatch(appendTimeMs < 0 ? header : readBatchHeader(bytes), baseOffset, bytes)
-    this.#take(batch, nowMs)
+    const placed = appendTimeMs < 0 ? header : readBatchHeader(bytes)
+    const batch = new LogBatch(placed, baseOffset, bytes)
+    this.#take(batch, placed, nowMs)
     this.#appendedRecords += header.recordCount
     this.#appendedBytes += bytes.length
     return { batch, appendTimeMs }
   }
 
   /** Takes a batch that the write-ahead log had kept from before the start. Its offsets are given. */
-  adopt(batch: LogBatch): void {
-    this.#take(batch, this.#clock.nowMs())
+  adopt(batch: LogBatch, header: BatchHeader): void {
+    this.#take(batch, header, this.#clock.nowMs())
     this.markSynced(batch)
   }
 
-  #take(batch: LogBatch, nowMs: number): void {
+  #take(batch: LogBatch, header: BatchHeader, nowMs: number): void {
     this.#nextOffset = batch.lastOffset + 1
     this.recent.push(batch)
-    const { baseOffset, lastOffset, header } = batch
+    const { baseOffset, lastOffset } = batch
     this.producers.remember(header, { baseOffset, lastOffset, nowMs, batch })
   }
 
@@ -201,7 +202,7 @@ export class Partition {
       this.#syncedEnd = Math.max(this.#syncedEnd, this.#committedEnd)
       bytes += batch.sizeBytes
       batch.reach('committed')
-      if (batch.header.producerId >= 0) this.producers.trim(batch.header.producerId, this.#committedEnd)
+      if (batch.producerId >= 0) this.producers.trim(batch.producerId, this.#committedEnd)
     }
     this.#committedBytes += bytes
     this.#advance(bytes)

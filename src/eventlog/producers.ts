@@ -1,6 +1,6 @@
 import type { BatchHeader } from '#formats/kafka/record-batch.ts'
 import { AppError } from '#lib/errors.ts'
-import type { ProducerRow } from './metadata/log-metadata.ts'
+import type { ProducerBatch, ProducerRow } from './metadata/log-metadata.ts'
 
 /** A batch that an idempotent producer has appended; `Batch` is whatever the partition keeps of it, absent for those of before the start. */
 type Appended<Batch> = {
@@ -90,19 +90,17 @@ export class Producers<Batch> {
     const batches = producer.batches
       .filter((one) => one.lastOffset < endOffset)
       .slice(-remembered)
-      .map(({ firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }) => {
-        return { firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }
-      })
+      .map(placeOf)
     if (batches.length === 0) return undefined
     return { partitionId, producerId, producerEpoch: producer.epoch, batches, updatedAtMs: producer.updatedAtMs }
   }
 
-  /** Records before `endOffset` are committed: of their batches only the last few are needed. */
+  /** Records before `endOffset` are committed: of their batches only the last few are needed, and of these where they are, not their bytes. */
   trim(producerId: number, endOffset: number): void {
     const producer = this.#producers.get(producerId)
     if (producer === undefined) return
     const committed = producer.batches.filter((one) => one.lastOffset < endOffset)
-    producer.batches.splice(0, Math.max(0, committed.length - remembered))
+    producer.batches.splice(0, committed.length, ...committed.slice(-remembered).map(placeOf))
   }
 
   #forgetOldest(): void {
@@ -111,6 +109,10 @@ export class Producers<Batch> {
       return
     }
   }
+}
+
+function placeOf({ firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }: Appended<unknown>): ProducerBatch {
+  return { firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }
 }
 
 function lastSequenceOf({ baseSequence, recordCount }: BatchHeader): number {

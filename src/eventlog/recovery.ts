@@ -26,8 +26,8 @@ type Deps = {
 
 /**
  * Brings back what was acknowledged and not committed when the process ended: entries that continue the committed end of their partition. Those that are
- * committed already are settled. Where entries are missing or damaged, the partition keeps what is before them and takes no more; the write-ahead log keeps
- * what is behind (invariants I9, I10).
+ * committed already are settled; those of a partition that belongs to another agent now are kept, for what that one has committed may be something else. Where
+ * entries are missing or damaged, the partition keeps what is before them and takes no more; the write-ahead log keeps what is behind (invariants I9, I10).
  */
 export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }: Deps): Promise<Recovered> {
   const recovered = { batches: 0, bytes: 0, settled: 0, unknown: 0 }
@@ -38,7 +38,7 @@ export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }:
       recovered.unknown += 1
       continue
     }
-    if (!partition || entry.baseOffset + entry.recordCount <= partition.nextOffset) {
+    if (!partition || (partition.isOwned && entry.baseOffset + entry.recordCount <= partition.nextOffset)) {
       wal.settle(entry.position)
       recovered.settled += 1
       continue
@@ -50,9 +50,10 @@ export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }:
     }
     if (isBehind(entry.position, wal.unreadable.at(-1))) proven.add(partition)
     const bytes = await wal.read(entry.position)
-    const batch = new LogBatch(readBatchHeader(bytes), entry.baseOffset, bytes)
+    const header = readBatchHeader(bytes)
+    const batch = new LogBatch(header, entry.baseOffset, bytes)
     batch.position = entry.position
-    partition.adopt(batch)
+    partition.adopt(batch, header)
     onBatch(partition, batch)
     recovered.batches += 1
     recovered.bytes += bytes.length

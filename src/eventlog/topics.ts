@@ -13,6 +13,8 @@ export type NewTopic = { readonly name: string; readonly partitionCount?: number
 export interface TopicListener {
   /** Makes the agent owner of these partitions; their offsets are known when it resolves. */
   acquire(partitions: readonly Partition[]): Promise<void>
+  /** Brings all that consumers of the topic may have seen into the object store. Throws `LOG_UNAVAILABLE` when that cannot be done. */
+  commit(topic: Topic): Promise<void>
   /** The topic is gone; nobody may append to its partitions any more. */
   deleted(topic: Topic): void
 }
@@ -127,10 +129,18 @@ export class Topics {
     return topic
   }
 
-  /** Changes some settings. Throws `TOPIC_NOT_FOUND`, `TOPIC_INVALID`. */
+  /**
+   * Changes some settings. A change of durability to `object` waits for the object store, holds from then on, and is tried again when it fails. Throws
+   * `TOPIC_NOT_FOUND`, `TOPIC_INVALID`, `LOG_UNAVAILABLE`.
+   */
   async configure(name: string, changes: Partial<TopicConfig>): Promise<Topic> {
     const topic = this.get(name)
     const config = completeConfig({ ...topic.config, ...changes })
+    if (config.durability === 'object' && topic.durability === 'wal') {
+      // Consumers may have been shown what only the disk has. It must be committed first: after another start nothing less durable is shown.
+      topic.configure({ ...topic.config, durability: 'object' })
+      await this.#deps.listener.commit(topic)
+    }
     await this.#deps.metadata.configureTopic({ id: topic.id, config })
     topic.configure(config)
     return topic

@@ -58,7 +58,7 @@ test('each offset is checked by itself; those that can be are stored', async () 
       offset(0, 1),
       offset(0, 1, { topic: 'other' }),
       offset(-1, 1),
-      offset(1, -1),
+      offset(1, -3),
       offset(2, 1, { metadata: 'é'.repeat(2049) }),
       offset(3, 1, { metadata: 'é'.repeat(2048) }),
     ]),
@@ -71,6 +71,24 @@ test('each offset is checked by itself; those that can be are stored', async () 
   await fixture.groups.commitOffsets(simple([offset(0, 1, { topic: 'other' })], { groupId: 'second' }))
   assert.equal(fixture.groups.describe('second'), undefined)
   assert.deepEqual(await fixture.groups.commitOffsets(simple([])), [])
+})
+
+test("Kafka's signs for the beginning and the end are kept as they are", async () => {
+  await using fixture = await GroupsFixture.open()
+  await fixture.addTopic('orders')
+  const answers = await fixture.groups.commitOffsets(simple([offset(0, -2), offset(1, -1)]))
+  assert.deepEqual(
+    answers.map(({ error }) => error),
+    [undefined, undefined],
+  )
+  const committed = await fixture.groups.committedOffsets(groupId)
+  assert.deepEqual(
+    new Map(committed.map((one) => [one.partition, one.offset])),
+    new Map([
+      [0, -2],
+      [1, -1],
+    ]),
+  )
 })
 
 test('a topic that is made again under its name begins without offsets', async () => {

@@ -7,6 +7,8 @@ import { OffsetCommits } from './offset-commits.ts'
 
 /** What a client may keep with an offset. */
 const maxMetadataBytes = 4096
+/** Kafka's signs for the end (-1) and the beginning (-2): kafkajs commits them when it resets a group, and makes offsets of them itself. */
+const lowestOffset = -2
 /** About 50 MB. */
 const maxCachedRows = 200_000
 
@@ -109,7 +111,7 @@ export function noOffset({ topic, partition }: TopicPartition): CommittedOffset 
 
 function faultOf({ topic, partition, offset, metadata }: Omit<NewOffset, 'leaderEpoch'>): AppError | undefined {
   if (partition < 0) return new AppError('PARTITION_NOT_FOUND', `topic "${topic}" has no partition ${partition}`)
-  if (offset < 0)
+  if (offset < lowestOffset)
     return new AppError('OFFSET_OUT_OF_RANGE', `offset ${offset} of ${topic}/${partition}; commit the next offset to read`)
   const sizeBytes = Buffer.byteLength(metadata)
   if (sizeBytes <= maxMetadataBytes) return undefined

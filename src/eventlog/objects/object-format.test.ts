@@ -10,7 +10,7 @@ import { makeBatch, makeBatches, makeRun } from './objects.fixture.ts'
 
 function bytesOf(objectId: string, runs: readonly ObjectRun[]): Buffer {
   const { chunks, sizeBytes } = encodeObject(objectId, runs)
-  const bytes = Buffer.concat(chunks)
+  const bytes = Buffer.concat([...chunks])
   assert.equal(bytes.length, sizeBytes)
   return bytes
 }
@@ -119,7 +119,7 @@ test('the index keeps the last five batches of each idempotent producer, of its 
 test('big batches are passed through uncopied, small ones are gathered', () => {
   const big = makeBatches(10, () => ({ valueBytes: 150_000 }))
   const small = makeBatches(2_000, () => ({ valueBytes: 500 }))
-  const { chunks } = encodeObject('a', [makeRun(big), makeRun(small, { partitionId: 2 })])
+  const chunks = [...encodeObject('a', [makeRun(big), makeRun(small, { partitionId: 2 })]).chunks]
   assert(big.every((batch, index) => chunks[index] === batch))
   const gathered = chunks.slice(10, -2)
   assert.equal(gathered.length, 4)
@@ -160,7 +160,7 @@ test('whatever is encoded comes back', () => {
       ),
     )
     const encoded = encodeObject('x', given)
-    const bytes = Buffer.concat(encoded.chunks)
+    const bytes = Buffer.concat([...encoded.chunks])
     const decoded = decodeObjectIndex(bytes, bytes.length)
     assert.deepEqual(
       decoded.runs.map(({ row }) => row),

@@ -14,9 +14,12 @@ export type ObjectRun = {
   readonly batches: readonly Buffer[]
 }
 
-/** An object as chunks to be written one after the other, and its runs as the database takes them, in the order given. */
+/**
+ * An object as chunks to be written one after the other, and its runs as the database takes them, in the order given. The chunks are put together while
+ * they are iterated, each time anew: all at once would stop everything else for a tenth of a second.
+ */
 export type EncodedObject = {
-  readonly chunks: readonly Buffer[]
+  readonly chunks: Iterable<Buffer>
   readonly sizeBytes: number
   readonly runs: readonly RunRow[]
 }
@@ -62,7 +65,12 @@ export function encodeObject(objectId: string, runs: readonly ObjectRun[]): Enco
   })
   const tail = encodeObjectTail({ objectId, runs: indexed }, positionBytes)
   return {
-    chunks: [...packChunks(runs.flatMap(({ batches }) => batches)), tail],
+    chunks: {
+      *[Symbol.iterator]() {
+        yield* packChunks(runs.flatMap(({ batches }) => batches))
+        yield tail
+      },
+    },
     sizeBytes: positionBytes + tail.length,
     runs: indexed.map(({ row }) => row),
   }
@@ -110,28 +118,22 @@ function noteProducer(producers: Map<number, RunProducer & { batches: ProducerBa
 }
 
 /** The bytes of the batches in order; big batches are chunks of their own, runs of small ones are copied into chunks of about `chunkBytes`. */
-function packChunks(batches: readonly Buffer[]): Buffer[] {
-  const chunks: Buffer[] = []
+function* packChunks(batches: readonly Buffer[]): Generator<Buffer, void, undefined> {
   let small: Buffer[] = []
   let smallBytes = 0
-  const flush = (): void => {
-    const [only] = small
-    if (only) chunks.push(small.length === 1 ? only : Buffer.concat(small, smallBytes))
+  for (const batch of batches) {
+    const isSmall = batch.length < passThroughBytes
+    if (isSmall) {
+      small.push(batch)
+      smallBytes += batch.length
+      if (smallBytes < chunkBytes) continue
+    }
+    if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
     small = []
     smallBytes = 0
+    if (!isSmall) yield batch
   }
-  for (const batch of batches) {
-    if (batch.length >= passThroughBytes) {
-      flush()
-      chunks.push(batch)
-      continue
-    }
-    small.push(batch)
-    smallBytes += batch.length
-    if (smallBytes >= chunkBytes) flush()
-  }
-  flush()
-  return chunks
+  if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
 }
 
 type Break = { topicName: string; partition: number; nextOffset: number; header: BatchHeader }

@@ -170,3 +170,16 @@ async function appendUntilFailure(wal: Wal, breakDisk: () => void): Promise<{ po
 function toCode(error: unknown): string {
   return error instanceof AppError ? error.code : String(error)
 }
+
+test('nothing is taken before all that waited together have heard that they are refused', async () => {
+  const disk = newDisk()
+  await using wal = await openWal(disk.view())
+  await wal.append(testEntry(1))
+  disk.fail({ operation: 'write', code: 'ENOSPC' })
+  const first = wal.append(testEntry(2))
+  const second = wal.append(testEntry(3))
+  const between = first.catch(() => wal.append(testEntry(4)))
+  const outcomes = await Promise.allSettled([first, second, between])
+  for (const outcome of outcomes) assert.equal(outcome.status === 'rejected' && outcome.reason.code, 'LOG_FULL')
+  await wal.append(testEntry(5))
+})

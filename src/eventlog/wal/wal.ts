@@ -94,6 +94,7 @@ export class Wal implements AsyncDisposable {
   #nextNumber: number
   #pending: Pending[] = []
   #pendingBytes = 0
+  #refusal: AppError | undefined
   #pump: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #entryCount = 0
@@ -180,6 +181,7 @@ export class Wal implements AsyncDisposable {
    */
   admit(batchBytes: number): void {
     if (this.#state.kind === 'failed') throw this.#state.error
+    if (this.#refusal) throw this.#refusal
     if (this.#state.kind === 'closed' || this.#closing) throw new AppError('SHUTTING_DOWN', 'the write-ahead log is being closed')
     const bytes = this.#pendingBytes + entryBytes(batchBytes)
     if (bytes > maxPendingBytes && this.#pendingBytes > 0) {
@@ -405,11 +407,16 @@ export class Wal implements AsyncDisposable {
     this.#options.onFailure(error)
   }
 
+  /** Until those who wait have all heard of it, nothing is taken: it would come behind something that they still count on. */
   #reject(error: AppError): void {
     const refused = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
     for (const { reject } of refused) reject(error)
+    this.#refusal = error
+    queueMicrotask(() => {
+      this.#refusal = undefined
+    })
   }
 }
 

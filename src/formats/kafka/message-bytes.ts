@@ -5,6 +5,9 @@ import { AppError } from '#lib/errors.ts'
 /** Array items that one message may hold in all its arrays together: a few bytes each on the wire, but an object each in memory. */
 export const maxMessageItems = 250_000
 
+/** Answers to one batch, heartbeats and commits fit. */
+const firstBytes = 256
+
 /** Reads one Kafka message. All its arrays share one allowance of items. Views into the same memory, as of `Reader`. */
 export class MessageReader extends Reader {
   #itemsLeft = maxMessageItems
@@ -30,7 +33,8 @@ export class MessageWriter extends Writer {
 
   /** Byte strings of `borrowFromBytes` and more are not copied; without it, all are. */
   constructor(options: { borrowFromBytes?: number } = {}) {
-    super(512)
+    // From the pool that small buffers share: memory of its own costs a small answer more than all else of it.
+    super(Buffer.allocUnsafe(firstBytes))
     this.#borrowFromBytes = options.borrowFromBytes ?? Number.POSITIVE_INFINITY
   }
 

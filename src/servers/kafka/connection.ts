@@ -29,6 +29,8 @@ const closeMs = 2_000
 
 type Answer = readonly Buffer[] | undefined
 type Outcome = { readonly kind: 'answered'; readonly answer: Answer } | { readonly kind: 'broken'; readonly error: AppError }
+/** A request that was begun. `onTurn` is called when all before it are answered. */
+type Slot = { readonly requestBytes: number; outcome: Outcome | undefined; onTurn: (() => void) | undefined }
 
 /**
  * One client: reads requests, begins each when it may be, and answers in the order of the requests.
@@ -48,8 +50,9 @@ export class KafkaConnection implements Client {
   readonly #writer: AnswerWriter
   readonly #gone = new AbortController()
   readonly #resume = (): void => this.#pump()
-  #answered: Promise<void> = Promise.resolve()
-  #inFlight = { requests: 0, bytes: 0 }
+  /** Requests that are not answered, the oldest first. */
+  readonly #slots: Slot[] = []
+  #inFlightBytes = 0
   #isTaking = true
   #isEnding = false
   #isLastAnswer = false
@@ -93,7 +96,7 @@ export class KafkaConnection implements Client {
     this.#isTaking = false
     this.#socket.pause()
     this.#gone.abort()
-    if (this.#inFlight.requests === 0) this.#end()
+    if (this.#slots.length === 0) this.#end()
   }
 
   /** Ends at once. */
@@ -106,7 +109,7 @@ export class KafkaConnection implements Client {
     const idleMs = this.#context.settings.idleSeconds * 1000
     const takenBytes = this.#socket.bytesWritten - this.#socket.writableLength
     if (this.#writer.unsentBytes === 0 || takenBytes !== this.#progress.takenBytes) this.#progress = { takenBytes, atMs: nowMs }
-    const isIdle = this.#inFlight.requests === 0 && this.#writer.unsentBytes === 0 && nowMs - this.#activeMs > idleMs
+    const isIdle = this.#slots.length === 0 && this.#writer.unsentBytes === 0 && nowMs - this.#activeMs > idleMs
     const isLate = !this.#isOpen && nowMs - this.#sinceMs > Math.min(loginMs, idleMs)
     const isStalled = nowMs - this.#progress.atMs > idleMs
     if (!isIdle && !isLate && !isStalled) return
@@ -144,15 +147,14 @@ export class KafkaConnection implements Client {
     } catch (thrown) {
       // What came before is still answered; this comes after it.
       this.#isTaking = false
-      this.#enqueue(0, Promise.reject(toAppError(thrown)))
+      this.#finish(this.#enqueue(0), { kind: 'broken', error: toAppError(thrown) })
     }
   }
 
   #mayTake(): boolean {
     if (!this.#isTaking) return false
-    const { requests, bytes } = this.#inFlight
     const { settings, requestBytes } = this.#context
-    if (requests >= (this.#isOpen ? maxInFlight : 1) || bytes >= settings.maxInFlightBytes) return false
+    if (this.#slots.length >= (this.#isOpen ? maxInFlight : 1) || this.#inFlightBytes >= settings.maxInFlightBytes) return false
     if (this.#writer.unsentBytes > maxUnsentBytes) return false
     if (requestBytes.freeBytes > 0) return true
     requestBytes.whenFree(this.#resume)
@@ -161,23 +163,24 @@ export class KafkaConnection implements Client {
 
   #take(frame: Buffer): void {
     this.#context.counters.requests += 1
-    this.#enqueue(frame.length, this.#begin(frame, this.#answered))
+    const slot = this.#enqueue(frame.length)
+    this.#begin(frame, slot).then(
+      (answer) => this.#finish(slot, { kind: 'answered', answer }),
+      (thrown: unknown) => this.#finish(slot, { kind: 'broken', error: toAppError(thrown) }),
+    )
   }
 
-  /** Puts the answer to a request of this size, or what came in its place, behind those before. */
-  #enqueue(requestBytes: number, pending: Promise<Answer>): void {
-    this.#inFlight.requests += 1
-    this.#inFlight.bytes += requestBytes
+  /** The place of a request of this size in the order of answers. */
+  #enqueue(requestBytes: number): Slot {
+    const slot: Slot = { requestBytes, outcome: undefined, onTurn: undefined }
+    this.#slots.push(slot)
+    this.#inFlightBytes += requestBytes
     this.#context.requestBytes.take(requestBytes)
-    const outcome = pending.then(
-      (answer): Outcome => ({ kind: 'answered', answer }),
-      (thrown: unknown): Outcome => ({ kind: 'broken', error: toAppError(thrown) }),
-    )
-    this.#answered = this.#answerAfter(this.#answered, outcome, requestBytes)
+    return slot
   }
 
   /** Runs up to the handler's first wait before it returns, when the request begins at once. */
-  async #begin(frame: Buffer, previous: Promise<void>): Promise<Answer> {
+  async #begin(frame: Buffer, slot: Slot): Promise<Answer> {
     if (this.login.isRaw) return this.#rawToken(frame)
     const message = new Reader(frame)
     const header = readRequestHeader(message)
@@ -186,7 +189,7 @@ export class KafkaConnection implements Client {
     const { requestsByApi } = this.#context.counters
     requestsByApi[api.name] = (requestsByApi[api.name] ?? 0) + 1
     const isAtOnce = this.#isOpen && paceOf(api.name) === 'at-once'
-    if (!isAtOnce) await this.#turn(previous)
+    if (!isAtOnce) await this.#turn(slot)
     if (!this.#isOpen && !isBeforeLogin(api.name)) {
       throw new AppError(
         'UNAUTHORIZED',
@@ -195,7 +198,7 @@ export class KafkaConnection implements Client {
     }
     const { apiVersion: version, correlationId, clientId } = header
     const call = new Call({ context: this.#context, client: this, api: api.name, version, clientId: clientId ?? '' })
-    return dispatch(api, api.name, { call, correlationId, message })
+    return await dispatch(api, api.name, { call, correlationId, message })
   }
 
   /** The API, in a version that there is; `undefined`: the client is to be told which versions there are. */
@@ -216,8 +219,12 @@ export class KafkaConnection implements Client {
   }
 
   /** Waits until all earlier requests are answered and the client has taken most of it. */
-  async #turn(previous: Promise<void>): Promise<void> {
-    await previous
+  async #turn(slot: Slot): Promise<void> {
+    if (this.#slots[0] !== slot) {
+      await new Promise<void>((resolve) => {
+        slot.onTurn = resolve
+      })
+    }
     while (this.#writer.unsentBytes > maxUnsentBytes && !this.#socket.destroyed) {
       await new Promise<void>((resolve) => {
         this.#wakeWriter = resolve
@@ -225,22 +232,27 @@ export class KafkaConnection implements Client {
     }
   }
 
-  /** Never rejects: the next answer waits for it. */
-  async #answerAfter(previous: Promise<void>, pending: Promise<Outcome>, requestBytes: number): Promise<void> {
-    await previous
-    const outcome = await pending
-    this.#inFlight.requests -= 1
-    this.#inFlight.bytes -= requestBytes
-    this.#context.requestBytes.give(requestBytes)
+  #finish(slot: Slot, outcome: Outcome): void {
+    slot.outcome = outcome
+    for (let first = this.#slots[0]; first?.outcome; first = this.#slots[0]) {
+      this.#slots.shift()
+      this.#inFlightBytes -= first.requestBytes
+      this.#context.requestBytes.give(first.requestBytes)
+      this.#answer(first.outcome)
+    }
+    this.#slots[0]?.onTurn?.()
+    this.#pump()
+  }
+
+  #answer(outcome: Outcome): void {
     if (this.#isEnding) return
     if (outcome.kind === 'broken') {
       this.#break(outcome.error)
       return
     }
     if (outcome.answer) this.#context.counters.sentBytes += this.#writer.write(outcome.answer)
-    const isDone = !this.#isTaking && this.#inFlight.requests === 0
+    const isDone = !this.#isTaking && this.#slots.length === 0
     if (this.#isLastAnswer || isDone) this.#end()
-    else this.#pump()
   }
 
   #taken(): void {
@@ -271,6 +283,7 @@ export class KafkaConnection implements Client {
     this.#isEnding = true
     this.#isTaking = false
     this.#gone.abort()
+    this.#writer.flush()
     this.#socket.destroySoon()
     const timer = this.#context.timers.after(closeMs, () => this.#socket.destroy())
     this.#socket.once('close', () => timer[Symbol.dispose]())

@@ -14,6 +14,8 @@ const tlsHandshake = 0x1603
 export class FrameReader {
   readonly #maxFrameBytes: () => number
   readonly #chunks: Buffer[] = []
+  /** What of the first chunk was taken. */
+  #taken = 0
   readonly #prefix = Buffer.alloc(prefixBytes)
   #prefixLength = 0
   #frame: Frame | undefined
@@ -30,35 +32,56 @@ export class FrameReader {
 
   /** The next whole frame, without its length; `undefined`: it is not there yet. Throws `LIMIT_EXCEEDED`, `MALFORMED`. */
   next(): Buffer | undefined {
-    for (;;) {
-      this.#frame ??= this.#begin()
-      if (!this.#frame) return undefined
-      const frame = this.#frame
-      while (!frame.isWhole) {
-        const chunk = this.#chunks.shift()
-        if (!chunk) return undefined
-        const taken = frame.take(chunk)
-        if (taken < chunk.length) this.#chunks.unshift(chunk.subarray(taken))
-      }
-      this.#frame = undefined
-      return frame.bytes
+    const whole = this.#takeWhole()
+    if (whole) return whole
+    this.#frame ??= this.#begin()
+    const frame = this.#frame
+    if (!frame) return undefined
+    while (!frame.isWhole) {
+      const chunk = this.#chunks[0]
+      if (!chunk) return undefined
+      this.#advance(frame.take(chunk, this.#taken))
     }
+    this.#frame = undefined
+    return frame.bytes
+  }
+
+  /** Most frames are small and lie in one chunk. */
+  #takeWhole(): Buffer | undefined {
+    const chunk = this.#chunks[0]
+    if (!chunk || this.#frame || this.#prefixLength > 0) return undefined
+    const at = this.#taken + prefixBytes
+    if (at > chunk.length) return undefined
+    const end = at + this.#sizeAt(chunk, this.#taken)
+    if (end > chunk.length) return undefined
+    const bytes = Buffer.allocUnsafe(end - at)
+    chunk.copy(bytes, 0, at, end)
+    this.#advance(end - this.#taken)
+    return bytes
   }
 
   #begin(): Frame | undefined {
     while (this.#prefixLength < prefixBytes) {
-      const chunk = this.#chunks.shift()
+      const chunk = this.#chunks[0]
       if (!chunk) return undefined
-      const taken = chunk.copy(this.#prefix, this.#prefixLength)
-      this.#prefixLength += taken
-      if (taken < chunk.length) this.#chunks.unshift(chunk.subarray(taken))
+      const copied = chunk.copy(this.#prefix, this.#prefixLength, this.#taken)
+      this.#prefixLength += copied
+      this.#advance(copied)
     }
     this.#prefixLength = 0
-    return new Frame(this.#checked(this.#prefix.readInt32BE()))
+    return new Frame(this.#sizeAt(this.#prefix, 0))
   }
 
-  #checked(sizeBytes: number): number {
-    if (this.#prefix.readUInt16BE() === tlsHandshake) {
+  #advance(bytes: number): void {
+    this.#taken += bytes
+    if (this.#taken < (this.#chunks[0]?.length ?? 0)) return
+    this.#chunks.shift()
+    this.#taken = 0
+  }
+
+  #sizeAt(bytes: Buffer, at: number): number {
+    const sizeBytes = bytes.readInt32BE(at)
+    if (bytes.readUInt16BE(at) === tlsHandshake) {
       throw new AppError('MALFORMED', 'the client speaks TLS and this port does not; connect to kafka.tlsPort')
     }
     if (sizeBytes <= 0) throw new AppError('MALFORMED', `a frame of ${sizeBytes} bytes; this port speaks the Kafka protocol`)
@@ -86,11 +109,11 @@ class Frame {
     return this.#bytes
   }
 
-  /** Copies what belongs to the frame; returns how many bytes that were. */
-  take(chunk: Buffer): number {
-    const taken = Math.min(chunk.length, this.#sizeBytes - this.#length)
+  /** Copies what belongs to the frame, from `at` on; returns how many bytes that were. */
+  take(chunk: Buffer, at: number): number {
+    const taken = Math.min(chunk.length - at, this.#sizeBytes - this.#length)
     this.#reserve(this.#length + taken)
-    chunk.copy(this.#bytes, this.#length, 0, taken)
+    chunk.copy(this.#bytes, this.#length, at, at + taken)
     this.#length += taken
     return taken
   }

@@ -7,10 +7,10 @@ import type { Timers } from '#lib/timers.ts'
 import { Authorizer } from './authorizer.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { SecureServer, type CertificateFiles } from './certificate.ts'
-import { KafkaConnection } from './connection.ts'
+import type { KafkaConnection } from './connection.ts'
 import { newCounters, type KafkaContext, type KafkaCounters } from './context.ts'
 import { Credentials } from './credentials.ts'
-import { advertise, advertisedWarnings, type Listener } from './endpoint.ts'
+import { advertise, advertisedWarnings, type Endpoint, type Listener } from './endpoint.ts'
 import type { Access, LogHub } from './log-hub.ts'
 import { OnceAMinute } from './once-a-minute.ts'
 import type { KafkaSettings } from './settings.ts'
@@ -163,8 +163,20 @@ export class KafkaServer implements AsyncDisposable {
       return
     }
     context.counters.acceptedConnections += 1
-    const endpoint = advertise(context.settings, listener, socket.localAddress)
-    const connection = new KafkaConnection({ context, socket, endpoint })
+    void this.#begin(socket, advertise(context.settings, listener, socket.localAddress))
+  }
+
+  /** What speaks the protocol is loaded with the first client: 4 MB that an idle node does without. */
+  async #begin(socket: Socket, endpoint: Endpoint): Promise<void> {
+    const ignore = (): void => {}
+    socket.on('error', ignore)
+    const { KafkaConnection } = await import('./connection.ts')
+    socket.off('error', ignore)
+    if (this.#isClosing || socket.destroyed) {
+      socket.destroy()
+      return
+    }
+    const connection = new KafkaConnection({ context: this.#context, socket, endpoint })
     this.#connections.add(connection)
     socket.once('close', () => this.#connections.delete(connection))
   }

@@ -26,12 +26,14 @@ const oldestVersion = 3
  */
 export const produce: Handler<'produce'> = async (request, call) => {
   const append = appendWith(request, call)
-  const responses = await Promise.all(
-    request.topicData.map(async ({ name, partitionData }) => ({
-      name,
-      partitionResponses: await Promise.all(partitionData.map(({ index, records }) => append(name, index, records))),
-    })),
+  const appends = request.topicData.flatMap(({ name, partitionData }) =>
+    partitionData.map(({ index, records }) => append(name, index, records)),
   )
+  const [only] = appends
+  const answers = appends.length === 1 && only ? [await only] : await Promise.all(appends)
+  const responses = request.topicData.map(({ name, partitionData }) => {
+    return { name, partitionResponses: answers.splice(0, partitionData.length) }
+  })
   if (request.acks !== 0) return { responses }
   const failed = responses.some(({ partitionResponses }) => partitionResponses.some(({ errorCode }) => errorCode !== 0))
   // There is no answer in which to say it: the client learns it from the end of the connection, and looks the leader up again.
