@@ -1,3 +1,4 @@
+import { committedPlaces } from './committed-places.ts'
 import type { GroupReset, GroupResetAnswer } from './log-contract.ts'
 import type { LogHub, LogTopic } from './log-hub.ts'
 import { invalidPlace, offsetAt, parsePlace, type RecordPlace } from './record-place.ts'
@@ -11,7 +12,7 @@ export async function planReset(log: LogHub, group: string, reset: GroupReset): 
   const target = targetOf(reset)
   const topic = log.topics.get(reset.topic)
   const indexes = new Set(reset.partitions ?? topic.partitions.map(({ index }) => index))
-  const committed = await log.groups.committedOffsets(group)
+  const committed = await committedPlaces(log, group)
   const before = new Map(committed.filter((one) => one.topic === topic.name).map(({ partition, offset }) => [partition, offset]))
   const offsets: ResetOffset[] = []
   for (const partition of [...indexes].toSorted((a, b) => a - b)) {

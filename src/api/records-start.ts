@@ -1,3 +1,4 @@
+import { committedPlaces } from './committed-places.ts'
 import type { ConsumeQuery } from './log-contract.ts'
 import type { LogHub, LogTopic } from './log-hub.ts'
 import { parseReadCursor, type ReadCursor, type ReadPosition } from './read-cursor.ts'
@@ -48,6 +49,6 @@ export function withNewPartitions(topic: LogTopic, { isAll, positions }: ReadCur
 }
 
 async function committedIn(log: LogHub, { topic, group }: { topic: LogTopic; group: string }): Promise<Map<number, number>> {
-  const committed = await log.groups.committedOffsets(group)
+  const committed = await committedPlaces(log, group)
   return new Map(committed.filter((one) => one.topic === topic.name).map(({ partition, offset }) => [partition, offset]))
 }

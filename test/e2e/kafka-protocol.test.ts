@@ -185,14 +185,13 @@ suite('the Kafka protocol in front of the event log', () => {
     const topic = await topicOf('waiting')
     await using consumer = await connect()
     await using producer = await connect()
-    const startMs = performance.now()
+    // Longer than the test would wait.
     const waiting = consumer.send('fetch', 12, fetchOf([topic], { maxWaitMs: 30_000 }))
     await producer.request('metadata', 12, everything)
     assert.equal(consumer.waiting, 0)
     await produce(producer, produceOf(topic, batchOf(['now'])))
     const { responses } = await waiting()
     assert.deepEqual(valuesIn(responses[0]?.partitions[0]?.records), ['now'])
-    assert.ok(performance.now() - startMs < 30_000)
   })
 
   test('a fetch that wants more waits for more', async () => {

@@ -45,6 +45,20 @@ test('a group without members commits, and its lag is what is left', async () =>
   assert.equal((await view(api, 'simple')).lag, 3, 'what was deleted is not left to read')
 })
 
+test('what kafkajs commits when it resets a group is no place, and the group can be read and reset', async () => {
+  await using api = await startApi()
+  await createOrders(api)
+  await fill(api, 3)
+  const offsets = [{ topic: 'orders', partition: 0, offset: -2, leaderEpoch: -1, metadata: '' }]
+  await api.agent.groups.commitOffsets({ groupId: 'reset', memberId: '', instanceId: null, generation: -1, offsets })
+  assert.deepEqual((await view(api, 'reset')).offsets, [])
+  const read = await api.call('GET', '/api/v1/topics/orders/records?group=reset')
+  assert.equal(read.status, 200, JSON.stringify(read.body))
+  const reset = await api.call('POST', '/api/v1/groups/reset/reset', { topic: 'orders', to: 'latest' })
+  assert.equal(reset.status, 200, JSON.stringify(reset.body))
+  assert.equal((await view(api, 'reset')).offsets[0]?.committedOffset, 3)
+})
+
 test('groups are listed, searched and forgotten', async () => {
   await using api = await startApi()
   await createOrders(api)

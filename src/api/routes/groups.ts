@@ -1,5 +1,6 @@
 import { AppError } from '#lib/errors.ts'
 import type { App } from '../app.ts'
+import { committedPlaces } from '../committed-places.ts'
 import { planReset } from '../group-reset.ts'
 import { groupSummary, groupView } from '../group-view.ts'
 import {
@@ -77,7 +78,7 @@ export function groupRoutes(app: App, { eventLog }: GroupRouteDeps): void {
 
   app.get('/groups/:group', { schema: schemas.find }, async (request) => {
     const group = requireGroup(eventLog, request.params.group)
-    return groupView(group, await groups.committedOffsets(group.groupId), topics)
+    return groupView(group, await committedPlaces(eventLog, group.groupId), topics)
   })
 
   app.delete('/groups/:group', { schema: schemas.remove }, async (request, reply) => {
