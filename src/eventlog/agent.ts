@@ -1,10 +1,11 @@
 import type { Clock } from '#lib/clock.ts'
-import { AppError, type ErrorCode, toAppError } from '#lib/errors.ts'
+import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Timers } from '#lib/timers.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { Accumulator } from './accumulator.ts'
 import { AckDeadlines } from './ack-deadlines.ts'
+import { Appender, type Appended, type AppendOptions, type LogObserver, type PartitionRef } from './appender.ts'
 import { Backlog } from './backlog.ts'
 import { Collector } from './collector.ts'
 import { Committer } from './committer.ts'
@@ -21,32 +22,10 @@ import { Repeating } from './repeating.ts'
 import { Retention } from './retention.ts'
 import type { LogSettings } from './settings.ts'
 import { TailCache } from './tail-cache.ts'
-import type { AckLevel } from './topic-config.ts'
 import type { Topic } from './topic.ts'
 import { Topics } from './topics.ts'
 import type { Disk } from './wal/disk.ts'
 import { Wal } from './wal/wal.ts'
-
-export type PartitionRef = { readonly topic: string; readonly partition: number }
-
-/** Where a batch went, and what it has survived when this is told. `appendTimeMs` is -1 where producers set the time. */
-export type Appended = {
-  readonly baseOffset: number
-  readonly lastOffset: number
-  readonly appendTimeMs: number
-  readonly logStartOffset: number
-  readonly ack: AckLevel
-  readonly isDuplicate: boolean
-}
-
-/** What an append waits for, and how long at most. Without `ack` it is the topic's durability. `isOwn`: Millrace writes to its own topic. */
-export type AppendOptions = { readonly ack?: AckLevel; readonly timeoutMs?: number; readonly isOwn?: boolean }
-
-/** Hears of each batch: how long its acknowledgement took, or why it was refused. */
-export interface LogObserver {
-  acknowledged(ack: AckLevel, seconds: number): void
-  refused(code: ErrorCode): void
-}
 
 export type LogAgentOptions = {
   readonly settings: LogSettings
@@ -66,9 +45,6 @@ export type LogAgentOptions = {
   readonly log: Logger
 }
 
-/** A batch that has its place. `batch` is absent for a repeated one that is long committed. */
-type Begun = Omit<Appended, 'logStartOffset'> & { readonly partition: Partition; readonly batch: LogBatch | undefined }
-
 /** The agent without a write-ahead log still needs a name that lasts. */
 const walIdWithoutWal = 'none'
 const producerIdsPerBlock = 1000
@@ -80,6 +56,8 @@ const producerRetentionMs = 7 * 24 * 3_600_000
 const groupLimits = { minSessionTimeoutMs: 1000, maxSessionTimeoutMs: 1_800_000, maxGroups: 10_000, maxMembers: 1000 } as const
 /** How long a stop waits for the object store; what is not there by then stays in the write-ahead log. */
 const closeTimeoutMs = 10_000
+/** How long a change of a topic waits for it. */
+const flushTimeoutMs = 15_000
 
 /**
  * The event log of one node.
@@ -101,19 +79,14 @@ export class LogAgent implements AsyncDisposable {
   readonly #wal: Wal | undefined
   readonly #backlog: Backlog
   readonly #accumulator: Accumulator
+  readonly #appender: Appender
   readonly #committer: Committer
   readonly #leases: Leases
-  readonly #deadlines: AckDeadlines
   readonly #tailCache: TailCache
   readonly #extents: ExtentReader
   /** Stopped before anything else is. */
   readonly #background = new AsyncDisposableStack()
-  readonly #syncing = new Set<LogBatch>()
-  /** Resolves when everything appended so far is in the write-ahead log, or has failed. */
-  #synced = Promise.withResolvers<void>()
   #producerIds: Promise<{ next: number; end: number }> | undefined
-  #isClosing = false
-  #fault: AppError | undefined
 
   /**
    * Locks the write-ahead log, takes the partitions over and brings back what was acknowledged and not committed. Throws `LOG_UNAVAILABLE` when another process has
@@ -141,7 +114,6 @@ export class LogAgent implements AsyncDisposable {
   ) {
     const { settings, metadata, objects, clock, timers, log } = options
     this.#options = options
-    this.#deadlines = new AckDeadlines({ clock, timers })
     this.#wal = wal
     this.agentId = agentId
     this.#leases = new Leases({ agentId, walId, hasWal: wal !== undefined, metadata, log })
@@ -161,6 +133,17 @@ export class LogAgent implements AsyncDisposable {
       deleted: (topic: Topic) => this.#forget(topic),
     }
     this.topics = new Topics({ metadata, settings, hasWal: wal !== undefined, clock, newUuid, listener })
+    this.#appender = new Appender({
+      topics: this.topics,
+      wal,
+      backlog,
+      accumulator: this.#accumulator,
+      leases: this.#leases,
+      deadlines: new AckDeadlines({ clock, timers }),
+      objectAckMs: settings.objectAckMilliseconds,
+      clock,
+      observer: options.observer,
+    })
     this.groups = new Groups({
       metadata,
       clock,
@@ -184,7 +167,7 @@ export class LogAgent implements AsyncDisposable {
 
   /** Why nothing can be appended; undefined while all is well. */
   get fault(): AppError | undefined {
-    return this.#fault
+    return this.#appender.fault
   }
   /** Why records wait for the object store longer than they should; undefined while all is well. */
   get trouble(): AppError | undefined {
@@ -201,49 +184,9 @@ export class LogAgent implements AsyncDisposable {
     }
   }
 
-  /**
-   * Appends one whole record batch (version 2), whose memory belongs to the log from now on: offsets are written into it. Resolves when it is as durable as asked for.
-   * Throws `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
-   * `PRODUCER_FENCED`, `PRODUCER_SEQUENCE_GAP`, `LOG_FULL`, `LOG_UNAVAILABLE`, `LOG_DAMAGED`, `SHUTTING_DOWN`; `TIMEOUT`: it may still come to be.
-   */
-  async append(ref: PartitionRef, bytes: Buffer, options: AppendOptions = {}): Promise<Appended> {
-    const { observer, clock } = this.#options
-    const startedAtMs = clock.monotonicMs()
-    try {
-      const { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate } = this.#begin(ref, bytes, options)
-      const { timeoutMs } = options
-      if (batch) await batch.until(ack, timeoutMs === undefined ? undefined : (wait) => this.#deadlines.add(wait, timeoutMs))
-      observer?.acknowledged(ack, (clock.monotonicMs() - startedAtMs) / 1000)
-      return { baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate }
-    } catch (error) {
-      observer?.refused(toAppError(error).code)
-      throw error
-    }
-  }
-
-  /** All of an append but the wait: the batch has its place when this returns. */
-  #begin(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Begun {
-    const topic = this.topics.get(ref.topic)
-    if (topic.isInternal && !options.isOwn) {
-      throw new AppError('TOPIC_INVALID', `only Millrace itself writes to topic "${topic.name}"; use another name`)
-    }
-    const partition = topic.partition(ref.partition)
-    this.#checkWritable()
-    const header = partition.admit(bytes)
-    const ack = this.#wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
-    const isAwaited = ack === 'object'
-    this.#wal?.admit(bytes.length)
-    const placed = partition.place(bytes, header)
-    if ('duplicate' in placed) {
-      const { batch, baseOffset, lastOffset } = placed.duplicate
-      if (batch && isAwaited) this.#accumulator.closeWithin(this.#options.settings.objectAckMilliseconds)
-      return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
-    }
-    const { batch, appendTimeMs } = placed
-    this.#keep(partition, batch, { isAwaited })
-    this.#leases.keepCeiling(partition)
-    const { baseOffset, lastOffset } = batch
-    return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate: false }
+  /** Appends one whole record batch; see `Appender`. */
+  append(ref: PartitionRef, bytes: Buffer, options: AppendOptions = {}): Promise<Appended> {
+    return this.#appender.append(ref, bytes, options)
   }
 
   /** Reads many partitions; see `fetchPartitions`. */
@@ -265,7 +208,7 @@ export class LogAgent implements AsyncDisposable {
       throw new AppError('OFFSET_OUT_OF_RANGE', message)
     }
     // The database knows only what is committed.
-    if (offset > partition.committedEnd) await this.flush()
+    if (offset > partition.committedEnd) await this.#flushInTime()
     const { metadata, clock } = this.#options
     const deleted = await metadata.advanceLogStart({ partitionId: partition.id, offset, nowMs: clock.nowMs() })
     partition.markDeleted(deleted)
@@ -286,21 +229,29 @@ export class LogAgent implements AsyncDisposable {
 
   /** Brings everything appended so far into the object store; resolves when it is committed, or the agent closes. */
   async flush(): Promise<void> {
-    if (this.#syncing.size > 0) await this.#synced.promise
+    await this.#appender.synced()
     this.#accumulator.close()
-    await this.#committer.idle()
+    await this.#committer.settled()
+  }
+
+  /** Throws `LOG_UNAVAILABLE` when that takes longer than somebody who asked for something else should wait. */
+  async #flushInTime(): Promise<void> {
+    const late = Promise.withResolvers<never>()
+    const message = `records are not in the object store within ${flushTimeoutMs / 1000} s; repeat when it is back`
+    using _limit = this.#options.timers.after(flushTimeoutMs, () => late.reject(new AppError('LOG_UNAVAILABLE', message)))
+    await Promise.race([this.flush(), late.promise])
   }
 
   /** The write-ahead log has failed: nothing is taken any more, and nothing that was not acknowledged will be (invariant I8). */
   fail(error: AppError): void {
-    this.#fault ??= error
+    this.#appender.refuse(error)
     this.#options.log.error({ code: error.code, err: error }, 'event log takes no more records; see to the disk and start again')
     for (const partition of this.#partitions()) partition.fail(error)
   }
 
   /** Takes nothing more, brings what it has into the object store if that answers in time, and gives the partitions back. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true
+    this.#appender.close()
     const { timers, log } = this.#options
     await this.#background.disposeAsync()
     using _limit = timers.after(closeTimeoutMs, () => this.#committer.close())
@@ -316,10 +267,10 @@ export class LogAgent implements AsyncDisposable {
 
   /** Ends what a start that failed has begun. */
   async #giveUp(): Promise<void> {
-    this.#isClosing = true
+    this.#appender.close()
     await this.#background.disposeAsync()
     this.#committer.close()
-    await this.#committer.idle()
+    await this.#committer.settled()
   }
 
   async #start({ isConfirmed }: { isConfirmed: boolean }): Promise<void> {
@@ -379,52 +330,6 @@ export class LogAgent implements AsyncDisposable {
     return this.topics.list().flatMap(({ partitions }) => partitions)
   }
 
-  #checkWritable(): void {
-    if (this.#isClosing) throw new AppError('SHUTTING_DOWN', 'the event log is stopping; repeat when it is back')
-    if (this.#fault) throw this.#fault
-    this.#backlog.checkRoom()
-  }
-
-  /** Everything that happens to a batch between its append and the object store. */
-  #keep(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {
-    this.#backlog.add(batch)
-    const wal = this.#wal
-    if (!wal || !batch.bytes) {
-      this.#accumulator.add(partition, batch, { isAwaited })
-      return
-    }
-    if (this.#syncing.size === 0) this.#synced = Promise.withResolvers()
-    this.#syncing.add(batch)
-    const { baseOffset, lastOffset, bytes } = batch
-    wal
-      .append({
-        partitionId: partition.id,
-        epoch: partition.epoch,
-        baseOffset,
-        recordCount: lastOffset - baseOffset + 1,
-        batch: bytes,
-      })
-      .then(
-        (position) => {
-          this.#syncing.delete(batch)
-          batch.position = position
-          partition.markSynced(batch)
-          if (partition.isDeleted) wal.settle(position)
-          this.#accumulator.add(partition, batch, { isAwaited })
-          if (this.#syncing.size === 0) this.#synced.resolve()
-        },
-        (thrown: unknown) => {
-          const error = toAppError(thrown)
-          this.#syncing.delete(batch)
-          this.#backlog.remove(batch)
-          // A full disk may have room again, and nothing of what waited for it was kept.
-          if (error.code === 'LOG_FULL') partition.rewind(error)
-          else partition.fail(error)
-          if (this.#syncing.size === 0) this.#synced.resolve()
-        },
-      )
-  }
-
   async #allocateBlock(): Promise<{ next: number; end: number }> {
     const next = await this.#options.metadata.allocateProducerIds(producerIdsPerBlock)
     return { next, end: next + producerIdsPerBlock }
@@ -432,7 +337,7 @@ export class LogAgent implements AsyncDisposable {
 
   async #commit({ name, partitions }: Topic): Promise<void> {
     const isOpen = (): boolean => partitions.some(({ committedEnd, highWatermark }) => committedEnd < highWatermark)
-    if (isOpen()) await this.flush()
+    if (isOpen()) await this.#flushInTime()
     if (isOpen()) throw new AppError('LOG_UNAVAILABLE', `records of topic "${name}" are not in the object store; repeat later`)
   }
 

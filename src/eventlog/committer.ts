@@ -27,8 +27,8 @@ const maxRetryMs = 10_000
 type Run = { readonly partition: Partition; readonly batches: readonly LogBatch[] }
 /** An object that is in the store and not yet committed. `rows` belong to `runs`. */
 type Stored = { readonly id: string; readonly sizeBytes: number; readonly runs: readonly Run[]; readonly rows: readonly RunRow[] }
-/** Where a gathered object is on its way. */
-type Upload = { readonly gathered: Gathered; stored?: Promise<Stored | undefined> }
+/** A gathered object on its way. `over` resolves when it is committed, or given up. */
+type Upload = { readonly gathered: Gathered; readonly over: PromiseWithResolvers<void>; stored?: Promise<Stored | undefined> }
 
 type Deps = {
   readonly agentId: string
@@ -52,7 +52,6 @@ type Deps = {
 export class Committer {
   readonly #deps: Deps
   readonly #queue: Upload[] = []
-  readonly #idleWaiters: (() => void)[] = []
   readonly #closing = new AbortController()
   #ids: string[] = []
   #idsReservedAtMs = 0
@@ -74,16 +73,15 @@ export class Committer {
   }
 
   enqueue(gathered: Gathered): void {
-    this.#queue.push({ gathered })
+    this.#queue.push({ gathered, over: Promise.withResolvers() })
     this.#relieveMemory()
     if (this.#isRunning) this.#startUploads()
     else void this.#run()
   }
 
   /** Resolves when everything enqueued so far is committed, or the committer was closed. */
-  async idle(): Promise<void> {
-    if (!this.#isRunning) return
-    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  async settled(): Promise<void> {
+    await this.#queue.at(-1)?.over.promise
   }
 
   /** Gives up what is not committed yet: the write-ahead log keeps it. */
@@ -107,9 +105,10 @@ export class Committer {
       if (!isDone) break
       for (const batches of next.gathered.runs.values()) for (const batch of batches) this.#deps.backlog.remove(batch)
       this.#queue.shift()
+      next.over.resolve()
     }
     this.#isRunning = false
-    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    for (const { over } of this.#queue) over.resolve()
   }
 
   #startUploads(): void {

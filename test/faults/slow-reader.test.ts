@@ -45,7 +45,10 @@ test('a reader at a tenth of the bandwidth loses whole groups of pictures and ha
     },
     { what: `${drops} drops`, timeoutMs: 60_000 },
   )
-  await until(() => slow.units.filter(({ isAfterGap }) => isAfterGap).length >= drops, { what: 'the slow reader to see them' })
+  await until(() => slow.units.filter(({ isAfterGap }) => isAfterGap).length >= drops, {
+    what: 'the slow reader to see them',
+    timeoutMs: 60_000,
+  })
   const after = await api.status()
   const { droppedUnits = 0 } = (await findReader(api, slow)) ?? {}
   publisher.fallSilent()

@@ -124,7 +124,7 @@ test('a real disk that runs full refuses, and a failed write leaves nothing behi
     positions.map((_, index) => index + 1),
   )
   for (const { position } of found) again.settle(position)
-  await until(() => again.stats.segmentCount === 0)
+  await until(() => canAdmit(again))
   await again.append(testEntry(1))
 })
 
