@@ -27,7 +27,16 @@ const contentSecurityPolicy = {
 }
 
 /** Headers that scripts of other origins may read from our answers. */
-const exposedHeaders = ['Content-Range', 'Content-Length', 'ETag', 'Content-Disposition', 'Retry-After']
+const exposedHeaders = [
+  'Content-Range',
+  'Content-Length',
+  'ETag',
+  'Content-Disposition',
+  'Retry-After',
+  'Millrace-Next-Offset',
+  'Millrace-High-Watermark',
+  'Millrace-Log-Start-Offset',
+]
 
 /** Decides who may do what. */
 interface AccessControl {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { systemTimers } from '#lib/timers.ts'
 import { SecureServer } from './certificate.ts'
 import { silentLog } from './kafka.fixture.ts'
-import { otherCertificate, otherKey, writeTestCertificate } from './tls.fixture.ts'
+import { otherCertificate, otherKey, writeTestCertificate } from '../../../test/support/test-certificate.ts'
 
 async function serialOf(port: number): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })

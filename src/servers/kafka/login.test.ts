@@ -6,7 +6,7 @@ import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import { pino } from 'pino'
 import { until } from '../../../test/support/until.ts'
 import { KafkaTestClient, startKafkaServer, userAccess } from './kafka.fixture.ts'
-import { testCertificate, writeTestCertificate } from './tls.fixture.ts'
+import { testCertificate, writeTestCertificate } from '../../../test/support/test-certificate.ts'
 
 const everything = { topics: null }
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
+import { temporaryDirectory } from './temp-directory.ts'
 
 /** For `localhost` and 127.0.0.1, signed by itself, until the year 2120. It protects nothing. */
 export const testCertificate = `-----BEGIN CERTIFICATE-----
