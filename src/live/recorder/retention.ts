@@ -104,7 +104,9 @@ export class Retention implements AsyncDisposable {
     const isDiskFull = freeBytes < this.#options.settings.minFreeMegabytes * megabyte
     const report: RetentionReport = { ...run.counts, freeBytes, isDiskFull }
     if (!this.#isClosed) this.#tell(isDiskFull)
-    this.#options.log.info(report, 'retention ran')
+    // It runs each minute; an operator wants to read of what it did.
+    const hasActed = report.deletedBytes > 0 || report.failed > 0
+    this.#options.log[hasActed ? 'info' : 'debug'](report, 'retention ran')
     return report
   }
 

@@ -36,7 +36,7 @@ export class GrpcConnection {
     this.#remoteHost = (session.socket.remoteAddress ?? '').replace(/^::ffff:/i, '')
     this.#activeMs = this.#pingedMs = context.clock.monotonicMs()
     session.setLocalWindowSize(windowBytes)
-    session.on('stream', (stream, headers) => this.#begin(stream, headers))
+    session.on('stream', (stream, headers) => this.take(stream, headers))
     session.on('error', (error) => {
       context.counters.brokenConnections += 1
       context.log.debug({ remoteHost: this.#remoteHost, reason: error.message }, 'grpc connection error')
@@ -75,8 +75,8 @@ export class GrpcConnection {
     })
   }
 
-  /** A stream that does not even become a call is answered here. */
-  #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  /** Begins a call. A stream that does not even become one is answered here. */
+  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     // What follows is answered or logged elsewhere; without a listener it would end the process.
     stream.on('error', () => {})
     try {

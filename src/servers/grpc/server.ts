@@ -1,12 +1,21 @@
 import { once } from 'node:events'
-import { createSecureServer, createServer, type Http2SecureServer, type Http2Server, type ServerOptions } from 'node:http2'
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Timers } from '#lib/timers.ts'
 import { ByteBudget } from './byte-budget.ts'
-import { GrpcConnection } from './connection.ts'
+import type { GrpcConnection } from './connection.ts'
 import { newCounters, type GrpcContext, type GrpcCounters } from './context.ts'
 import type { Access, LogHub } from './log-hub.ts'
 import type { GrpcSettings } from './settings.ts'
@@ -144,12 +153,7 @@ export class GrpcServer implements AsyncDisposable {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
-    server.on('session', (session) => {
-      const connection = new GrpcConnection({ context: this.#context, session, access: this.#access })
-      this.#connections.add(connection)
-      session.once('close', () => this.#connections.delete(connection))
-      if (this.#isClosing) connection.stop()
-    })
+    server.on('session', (session) => void this.#begin(session))
     server.on('drop', (from?: { remoteAddress?: string }) => {
       counters.refusedConnections += 1
       log.warn({ remoteHost: from?.remoteAddress, maxConnections: settings.maxConnections }, 'grpc connection refused: too many')
@@ -159,6 +163,27 @@ export class GrpcServer implements AsyncDisposable {
       log.debug({ reason: error.message }, 'grpc TLS handshake failed')
     })
     server.on('error', (error) => log.error({ reason: error.message }, 'grpc server cannot accept connections'))
+  }
+
+  /** What speaks the protocol is loaded with the first client: 4 MB that an idle node does without. Calls that come meanwhile wait for it. */
+  async #begin(session: ServerHttp2Session): Promise<void> {
+    const early: { readonly stream: ServerHttp2Stream; readonly headers: IncomingHttpHeaders }[] = []
+    const ignore = (): void => {}
+    const keep = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+      stream.on('error', ignore)
+      early.push({ stream, headers })
+    }
+    session.on('error', ignore)
+    session.on('stream', keep)
+    const connections = await import('./connection.ts')
+    session.off('stream', keep)
+    if (session.destroyed) return
+    const connection = new connections.GrpcConnection({ context: this.#context, session, access: this.#access })
+    session.off('error', ignore)
+    this.#connections.add(connection)
+    session.once('close', () => this.#connections.delete(connection))
+    for (const { stream, headers } of early) connection.take(stream, headers)
+    if (this.#isClosing) connection.stop()
   }
 
   #tick(): void {
