@@ -7,6 +7,7 @@ import { eventsTopic, PlatformEvents } from '#eventlog/platform/platform-events.
 import { systemClock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
 import { systemTimers } from '#lib/timers.ts'
+import type { EventSink } from '#live/events.ts'
 import { StreamPackaging } from '#live/packaging.ts'
 import { Playback } from '#live/playback/playback.ts'
 import { deleteRecording } from '#live/recorder/delete-segment.ts'
@@ -19,7 +20,7 @@ import { liveSettingsSchema } from '#live/settings.ts'
 import { openLog } from '../../test/support/log-agent.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
-import { ApiServer, type ApiServerDeps } from './server.ts'
+import { ApiServer, type ApiServerDeps, type LiveServices, type LogServices } from './server.ts'
 
 type Answer = { readonly status: number; readonly headers: Headers; readonly body: unknown }
 
@@ -73,19 +74,27 @@ const gateUrl = 'rtsp://admin:secret@192.0.2.1/stream1'
 const settings = Value.Parse(liveSettingsSchema, Value.Default(liveSettingsSchema, {}))
 
 /** Starts it with two streams of the configuration file: `lobby` and `site/gate`. */
-export async function startApi(changes: Partial<ApiServerDeps> = {}): Promise<TestApi> {
+export async function startApi({
+  live,
+  records,
+  ...changes
+}: Partial<Omit<ApiServerDeps, 'live' | 'records'>> & {
+  live?: Partial<LiveServices>
+  records?: Partial<LogServices>
+} = {}): Promise<TestApi> {
   await using stack = new AsyncDisposableStack()
   const logged: Record<string, unknown>[] = []
   const log = pino({ level: 'debug', base: null }, { write: (line) => void logged.push(parseObject(line)) })
-  const { recorderOf, rows, history, ...services } = await openServices(stack)
+  const { recorderOf, rows, history, agent, ...services } = await openServices(stack)
   const common = { clock: systemClock, log, host: '127.0.0.1', port: 0 }
-  const server = stack.use(await ApiServer.start({ ...services, ...common, ...changes }))
+  const parts = { live: { ...services.live, ...live }, records: { ...services.records, ...records } }
+  const server = stack.use(await ApiServer.start({ ...services, ...parts, ...common, ...changes }))
   const owned = stack.move()
   const fetchPath = (path: string, init?: RequestInit): Promise<Response> => fetch(server.url + path, init)
   return {
     server,
-    registry: services.streams,
-    agent: services.eventLog,
+    registry: services.live.streams,
+    agent,
     history,
     logged,
     fetch: fetchPath,
@@ -114,11 +123,49 @@ async function openServices(stack: AsyncDisposableStack) {
   const events = {
     emit: ({ type, stream, ...data }: { type: string; stream: string }) => log.events.append({ type, subject: stream, data }),
   }
-  const common = { events, clock: systemClock, log: silentLog }
   const recorderOf = (stream: string): Recorder => {
     const disk = { directory, flushMilliseconds: 50, sync: 'none' } as const
-    return new Recorder({ stream, segmentSeconds: 2, rows, settings: disk, ...common })
+    return new Recorder({ stream, segmentSeconds: 2, rows, settings: disk, events, clock: systemClock, log: silentLog })
   }
+  const registry = await openStreams(stack, { events, recorderOf })
+  const { agent, history, ...records } = log
+  return {
+    recorderOf,
+    rows,
+    agent,
+    history,
+    records: { ...records, eventLog: agent },
+    live: {
+      streams: registry,
+      endpoints: { rtspPort: 8554, hlsPrefix: '/hls/' },
+      recordings: {
+        find: (id: string) => index.find(id),
+        list: (query: SegmentQuery) => index.list(query),
+        remove: (id: string) => deleteRecording({ directory, index, events }, id),
+      },
+      playback: new Playback({ index, directory, log: silentLog }),
+      storage: {
+        usage: () => index.usage(),
+        findDiskSpace: async () => ({ path: directory, totalBytes: 1000, freeBytes: 500 }),
+      },
+    },
+    node: {
+      version: '1.2.3',
+      startedAtMs: systemClock.nowMs(),
+      roles: ['all'],
+      parts: async () => [{ name: 'database', isReady: true }],
+    },
+    config: { list: () => [{ key: 'api.port', value: 3000, origin: 'default' }] },
+    webDirectory: directory,
+  }
+}
+
+/** Two streams of the configuration file: `lobby` and `site/gate`. */
+async function openStreams(
+  stack: AsyncDisposableStack,
+  { events, recorderOf }: { events: EventSink; recorderOf: (stream: string) => Recorder },
+) {
+  const common = { events, clock: systemClock, log: silentLog }
   const registry = new StreamRegistry({
     settings,
     pull: ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
@@ -139,31 +186,7 @@ async function openServices(stack: AsyncDisposableStack) {
   })
   stack.defer(() => registry.close())
   await registry.open({ defaults: {}, streams: { lobby: { sources: ['publish'] }, 'site/gate': { sources: [gateUrl] } } })
-  return {
-    recorderOf,
-    rows,
-    streams: registry,
-    recordings: {
-      find: (id: string) => index.find(id),
-      list: (query: SegmentQuery) => index.list(query),
-      remove: (id: string) => deleteRecording({ directory, index, events }, id),
-    },
-    playback: new Playback({ index, directory, log: silentLog }),
-    ...log,
-    storage: {
-      usage: () => index.usage(),
-      findDiskSpace: async () => ({ path: directory, totalBytes: 1000, freeBytes: 500 }),
-    },
-    node: {
-      version: '1.2.3',
-      startedAtMs: systemClock.nowMs(),
-      roles: ['all'],
-      parts: async () => [{ name: 'database', isReady: true }],
-    },
-    config: { list: () => [{ key: 'api.port', value: 3000, origin: 'default' }] },
-    endpoints: { rtspPort: 8554, hlsPrefix: '/hls/' },
-    webDirectory: directory,
-  }
+  return registry
 }
 
 async function openLogServices(stack: AsyncDisposableStack, directory: string) {
@@ -180,7 +203,7 @@ async function openLogServices(stack: AsyncDisposableStack, directory: string) {
       log: silentLog,
     }),
   )
-  return { events, eventLog: agent, history: new TestHistory({ agent, log: events }) }
+  return { events, agent, history: new TestHistory({ agent, log: events }) }
 }
 
 function memoryStore() {

@@ -121,7 +121,7 @@ test('a fault of our own is answered without its cause, and logged with it', asy
 
 test('coded errors of what is behind keep their status', async () => {
   const away = () => Promise.reject(new AppError('DATABASE_UNAVAILABLE', 'the database does not answer'))
-  await using api = await startApi({ recordings: { find: away, list: away, remove: away } })
+  await using api = await startApi({ live: { recordings: { find: away, list: away, remove: away } } })
   const { status, body } = await api.call('GET', '/api/v1/recordings')
   assert.deepEqual([status, body], [503, { code: 'DATABASE_UNAVAILABLE', message: 'the database does not answer' }])
 })

@@ -24,7 +24,7 @@ test('status and configuration fit their schemas', async () => {
 
 test('the status still tells what it can while the database is away', async () => {
   const away = () => Promise.reject(new AppError('DATABASE_UNAVAILABLE', 'away'))
-  await using api = await startApi({ storage: { usage: away, findDiskSpace: async () => undefined } })
+  await using api = await startApi({ live: { storage: { usage: away, findDiskSpace: async () => undefined } } })
   const { totals, disk } = Value.Parse(statusSchema, (await api.call('GET', '/api/v1/status')).body)
   assert.deepEqual([totals.recordedBytes, disk], [undefined, undefined])
 })

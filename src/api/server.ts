@@ -12,30 +12,35 @@ import { type Mount, registerMounts } from './mounts.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerRequestLog, type RequestObserver } from './request-log.ts'
 import { type ConfigRouteDeps, configRoutes } from './routes/config.ts'
-import { consumeRoutes, type ConsumeRouteDeps } from './routes/consume.ts'
+import { consumeRoutes } from './routes/consume.ts'
 import { type EventRouteDeps, eventRoutes } from './routes/events.ts'
 import { type GroupRouteDeps, groupRoutes } from './routes/groups.ts'
 import { type HealthRouteDeps, healthRoutes } from './routes/health.ts'
 import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
-import { type ProduceRouteDeps, produceRoutes } from './routes/produce.ts'
+import { produceRoutes } from './routes/produce.ts'
 import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
-import { type StatusRouteDeps, statusRoutes } from './routes/status.ts'
+import { type StorageUsage, statusRoutes } from './routes/status.ts'
 import { type StreamRouteDeps, streamRoutes } from './routes/streams.ts'
 import { type TopicRouteDeps, topicRoutes } from './routes/topics.ts'
 import { registerSecurity, type SecurityDeps } from './security.ts'
 import { validatorCompiler } from './validation.ts'
 import { registerWebApplication } from './web-application.ts'
 
-/** All that the routes work on. */
-type ApiServices = StreamRouteDeps &
-  TopicRouteDeps &
-  ProduceRouteDeps &
-  ConsumeRouteDeps &
-  GroupRouteDeps &
-  EventRouteDeps &
-  HealthRouteDeps &
-  StatusRouteDeps &
-  ConfigRouteDeps & { readonly recordings: RecordingService; readonly playback: PlaybackService }
+/** Of a node that has streams. */
+export type LiveServices = StreamRouteDeps & {
+  readonly recordings: RecordingService
+  readonly playback: PlaybackService
+  readonly storage: StorageUsage
+}
+/** Of a node that has the event log. */
+export type LogServices = TopicRouteDeps & GroupRouteDeps & Omit<EventRouteDeps, 'log'>
+
+/** All that the routes work on. What a node does not have has no routes there. */
+type ApiServices = HealthRouteDeps &
+  ConfigRouteDeps & {
+    readonly live?: LiveServices
+    readonly records?: LogServices
+  }
 
 export type ApiServerDeps = ApiServices &
   SecurityDeps & {
@@ -182,18 +187,23 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
   return app
 }
 
-function registerRoutes(app: App, services: ApiServices, closing: AbortSignal): void {
+function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal): void {
+  const { live, records, clock, log } = services
   healthRoutes(app, services)
   void app.register(
     async (v1: App) => {
-      streamRoutes(v1, services)
-      recordingRoutes(v1, services)
-      playbackRoutes(v1, services)
-      eventRoutes(v1, services)
-      topicRoutes(v1, services)
-      produceRoutes(v1, services)
-      consumeRoutes(v1, services, closing)
-      groupRoutes(v1, services)
+      if (live) {
+        streamRoutes(v1, live)
+        recordingRoutes(v1, live)
+        playbackRoutes(v1, live)
+      }
+      if (records) {
+        eventRoutes(v1, { ...records, log })
+        topicRoutes(v1, records)
+        produceRoutes(v1, { ...records, clock })
+        consumeRoutes(v1, records, closing)
+        groupRoutes(v1, records)
+      }
       statusRoutes(v1, services)
       configRoutes(v1, services)
     },

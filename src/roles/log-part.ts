@@ -9,57 +9,42 @@ import type { Clock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
 import type { Logger } from '#lib/log.ts'
 import { systemTimers } from '#lib/timers.ts'
-import { observeObjectStore, type StoreRequest } from '#store/objects/observed-store.ts'
-import { openObjectStore } from '#store/objects/open-object-store.ts'
+import type { ObjectStore } from '#store/objects/object-store.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { Settings } from './settings.ts'
-
-/** Hears of what metrics count. */
-export interface LogPartObserver extends LogObserver {
-  storeAnswered(request: StoreRequest): void
-}
 
 type Deps = {
   readonly settings: Settings
   readonly database: Database
-  readonly observer: LogPartObserver
+  readonly objects: ObjectStore
+  readonly observer: LogObserver
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** The event log of this node, and the object store below it. */
-export type LogPart = AsyncDisposable & { readonly agent: LogAgent }
-
-export async function openLogPart({ settings, database, observer, clock, log }: Deps): Promise<LogPart> {
-  const { dataDirectory } = settings.server
-  await using stack = new AsyncDisposableStack()
-  const store = stack.use(await openObjectStore(settings.objects, { dataDirectory, clock, log }))
-  const objects = observeObjectStore(store, { clock, onRequest: (request) => observer.storeAnswered(request) })
-  const walDirectory = settings.log.walDirectory ?? join(dataDirectory, 'wal')
-  const agent = stack.use(
-    await LogAgent.open({
-      settings: settings.log,
-      metadata: sqlLogMetadata(database),
-      objects,
-      walDirectory: settings.log.walEnabled ? walDirectory : undefined,
-      disk: realDisk,
-      clock,
-      timers: systemTimers,
-      random: Math.random,
-      newId: () => newId(clock.nowMs()),
-      newUuid: randomUUID,
-      observer,
-      log,
-    }),
-  )
-  const opened = stack.move()
-  return { agent, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+/** The event log of this node. */
+export function openLogAgent({ settings, database, objects, observer, clock, log }: Deps): Promise<LogAgent> {
+  const walDirectory = settings.log.walDirectory ?? join(settings.server.dataDirectory, 'wal')
+  return LogAgent.open({
+    settings: settings.log,
+    metadata: sqlLogMetadata(database),
+    objects,
+    walDirectory: settings.log.walEnabled ? walDirectory : undefined,
+    disk: realDisk,
+    clock,
+    timers: systemTimers,
+    random: Math.random,
+    newId: () => newId(clock.nowMs()),
+    newUuid: randomUUID,
+    observer,
+    log,
+  })
 }
 
 /** What happens here goes into the log. */
 export function openPlatformEvents(
   agent: LogAgent,
-  { settings, clock, log }: Omit<Deps, 'database' | 'observer'>,
+  { settings, clock, log }: Omit<Deps, 'database' | 'objects' | 'observer'>,
 ): Promise<PlatformEvents> {
   return PlatformEvents.open({
     agent,

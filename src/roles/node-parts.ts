@@ -1,10 +1,11 @@
 import { join, resolve } from 'node:path'
-import { ApiServer } from '#api/server.ts'
+import { ApiServer, type LiveServices } from '#api/server.ts'
 import type { Mount } from '#api/mounts.ts'
 import type { WatchEndpoints } from '#api/stream-view.ts'
 import type { PartView, SettingView } from '#api/contract.ts'
 import { AccessList } from '#auth/access.ts'
 import { HttpAccess } from '#auth/http-access.ts'
+import type { LogAgent } from '#eventlog/agent.ts'
 import type { PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
@@ -22,11 +23,14 @@ import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
 import type { GrpcServer } from '#servers/grpc/server.ts'
 import type { KafkaServer } from '#servers/kafka/server.ts'
 import { RtspServer } from '#servers/rtsp/server.ts'
+import type { ObjectStore } from '#store/objects/object-store.ts'
+import { observeObjectStore } from '#store/objects/observed-store.ts'
+import { openObjectStore } from '#store/objects/open-object-store.ts'
 import { openDatabase, sqliteUrl } from '#store/sql/database.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { NodeAddresses } from './node.ts'
 import { hlsHub, hlsReaders } from './hls-hub.ts'
-import { openLogPart, openPlatformEvents, type LogPart } from './log-part.ts'
+import { openLogAgent, openPlatformEvents } from './log-part.ts'
 import { startGrpc, startKafka } from './log-servers.ts'
 import { logSources } from './log-sources.ts'
 import type { Part } from './roles.ts'
@@ -51,7 +55,8 @@ export class NodeParts {
   readonly #metrics: Metrics
   readonly #running = new Map<Part, AsyncDisposable>()
   #database: Database | undefined
-  #log: LogPart | undefined
+  #objects: ObjectStore | undefined
+  #log: LogAgent | undefined
   #events: PlatformEvents | undefined
   #recordings: Recordings | undefined
   #streams: StreamRegistry | undefined
@@ -64,8 +69,9 @@ export class NodeParts {
 
   readonly #start: Record<Part, () => Promise<AsyncDisposable | undefined>> = {
     database: async () => (this.#database = await this.#openDatabase()),
+    objects: async () => (this.#objects = await this.#openObjects()),
     log: async () => (this.#log = await this.#openLog()),
-    events: async () => (this.#events = await openPlatformEvents(required(this.#log).agent, this.#context)),
+    events: async () => (this.#events = await openPlatformEvents(required(this.#log), this.#context)),
     recordings: async () => (this.#recordings = await this.#openRecordings()),
     streams: () => this.#openStreams(),
     rtsp: async () => (this.#rtsp = await this.#startRtsp()),
@@ -175,39 +181,37 @@ export class NodeParts {
     return RtspServer.listen({ hub: required(this.#streams), access: this.#access, clock, log, settings: settings.rtsp })
   }
 
-  async #openLog(): Promise<LogPart> {
-    const part = await openLogPart({ ...this.#context, database: required(this.#database), observer: this.#metrics.log })
-    this.#metrics.log.attach({ log: logSources(part.agent), kafka: () => this.#kafka?.stats, grpc: () => this.#grpc?.stats })
-    return part
+  async #openObjects(): Promise<ObjectStore> {
+    const { settings, clock, log } = this.#context
+    const store = await openObjectStore(settings.objects, { dataDirectory: settings.server.dataDirectory, clock, log })
+    return observeObjectStore(store, { clock, onRequest: (request) => this.#metrics.log.storeAnswered(request) })
+  }
+
+  async #openLog(): Promise<LogAgent> {
+    const { database, objects } = { database: required(this.#database), objects: required(this.#objects) }
+    const agent = await openLogAgent({ ...this.#context, database, objects, observer: this.#metrics.log })
+    this.#metrics.log.attach({ log: logSources(agent), kafka: () => this.#kafka?.stats, grpc: () => this.#grpc?.stats })
+    return agent
   }
 
   get #logServerDeps(): Parameters<typeof startKafka>[0] {
     const { settings, clock, log } = this.#context
-    return { agent: required(this.#log).agent, settings, access: this.#access, clock, log }
+    return { agent: required(this.#log), settings, access: this.#access, clock, log }
   }
 
   #startApi(): Promise<ApiServer> {
     const { settings, clock, log, identity } = this.#context
-    const streams = required(this.#streams)
-    const recordings = required(this.#recordings)
-    const handler = createHlsHandler({ hub: hlsHub(streams), clock, log })
-    this.#hls = handler
-    const hls: Mount = { prefix: '/hls/', handle: (request, response, target) => handler.handle(request, response, target) }
+    const live = this.#liveServices()
+    const records = this.#log && this.#events && { eventLog: this.#log, events: this.#events }
     return ApiServer.start({
       host: settings.api.host,
       port: settings.api.port,
       allowedOrigins: settings.api.allowedOrigins,
       access: new HttpAccess(this.#access),
       webDirectory,
-      mounts: [hls],
       observer: this.#metrics,
-      streams,
-      endpoints: watchEndpoints(hls.prefix, () => this.#rtsp?.port),
-      recordings,
-      playback: recordings.playback,
-      storage: recordings,
-      eventLog: required(this.#log).agent,
-      events: required(this.#events),
+      ...(live && { live, mounts: [live.hls] }),
+      ...(records && { records }),
       config: { list: () => this.#context.showConfiguration() },
       node: { ...identity, parts: () => this.#partViews() },
       clock,
@@ -215,11 +219,25 @@ export class NodeParts {
     })
   }
 
+  /** Streams and recordings as the API serves them; undefined where this node has none. */
+  #liveServices(): (LiveServices & { readonly hls: Mount }) | undefined {
+    const [streams, recordings] = [this.#streams, this.#recordings]
+    if (!streams || !recordings) return undefined
+    const { clock, log } = this.#context
+    const handler = createHlsHandler({ hub: hlsHub(streams), clock, log })
+    this.#hls = handler
+    const hls: Mount = { prefix: '/hls/', handle: (request, response, target) => handler.handle(request, response, target) }
+    const endpoints = watchEndpoints(hls.prefix, () => this.#rtsp?.port)
+    return { streams, endpoints, recordings, playback: recordings.playback, storage: recordings, hls }
+  }
+
   async #startMetrics(): Promise<MetricsServer | undefined> {
     const { settings, log } = this.#context
     if (!settings.metrics.enabled) return undefined
-    const { streams, storage } = { streams: required(this.#streams), storage: required(this.#recordings) }
-    this.#metrics.attach({ streams, storage, rtsp: { connectionCount: () => this.#rtsp?.stats.connections ?? 0 } })
+    const [streams, storage] = [this.#streams, this.#recordings]
+    if (streams && storage) {
+      this.#metrics.attach({ streams, storage, rtsp: { connectionCount: () => this.#rtsp?.stats.connections ?? 0 } })
+    }
     const health = async (): Promise<{ isOk: boolean; body: unknown }> => {
       const views = await this.#partViews()
       return { isOk: views.every(({ isReady }) => isReady), body: { parts: views } }
@@ -242,18 +260,11 @@ export class NodeParts {
   async #partViews(): Promise<PartView[]> {
     const started = [...this.#running.keys()].map((name) => ({ name, isReady: true }))
     const database = await this.#checkDatabase()
-    const found: Partial<Record<Part, { isReady: boolean; detail?: string }>> = { database, log: this.#checkLog() }
+    const found: Partial<Record<Part, PartState>> = { database, ...(this.#log && { log: logState(this.#log) }) }
     return started.map((view) => ({ ...view, ...found[view.name] }))
   }
 
-  /** A log whose object store is away still takes records; one whose disk has failed does not. */
-  #checkLog(): { isReady: boolean; detail?: string } {
-    const { fault, trouble } = required(this.#log).agent
-    const detail = fault?.message ?? trouble?.message
-    return { isReady: fault === undefined, ...(detail === undefined ? {} : { detail }) }
-  }
-
-  async #checkDatabase(): Promise<{ isReady: boolean; detail?: string }> {
+  async #checkDatabase(): Promise<PartState> {
     try {
       await required(this.#database).db.selectFrom('streams').select('name').limit(1).execute()
       return { isReady: true }
@@ -261,6 +272,14 @@ export class NodeParts {
       return { isReady: false, detail: error instanceof Error ? error.message : String(error) }
     }
   }
+}
+
+type PartState = { readonly isReady: boolean; readonly detail?: string }
+
+/** A log whose object store is away still takes records; one whose disk has failed does not. */
+function logState({ fault, trouble }: LogAgent): PartState {
+  const detail = fault?.message ?? trouble?.message
+  return { isReady: fault === undefined, ...(detail === undefined ? {} : { detail }) }
 }
 
 /** A reload may move the RTSP server to another port while the API stays. */

@@ -6,15 +6,16 @@ import type { Settings } from './settings.ts'
  */
 export const parts = {
   database: { needs: [], sections: ['database', 'server'], canRestart: false },
-  log: { needs: ['database'], sections: ['log', 'objects'], canRestart: false },
+  objects: { needs: [], sections: ['objects', 'server'], canRestart: false },
+  log: { needs: ['database', 'objects'], sections: ['log'], canRestart: false },
   events: { needs: ['log'], sections: [], canRestart: false },
   recordings: { needs: ['database', 'events'], sections: ['recordings'], canRestart: false },
   streams: { needs: ['database', 'events', 'recordings'], sections: ['live'], canRestart: false },
   rtsp: { needs: ['streams'], sections: ['rtsp'], canRestart: true },
   kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },
   grpc: { needs: ['log'], sections: ['grpc', 'tls'], canRestart: true },
-  api: { needs: ['database', 'log', 'events', 'recordings', 'streams'], sections: ['api'], canRestart: true },
-  metrics: { needs: ['log', 'recordings', 'streams'], sections: ['metrics'], canRestart: true },
+  api: { needs: ['database'], sections: ['api'], canRestart: true },
+  metrics: { needs: [], sections: ['metrics'], canRestart: true },
 } as const satisfies Record<string, { needs: readonly string[]; sections: readonly (keyof Settings)[]; canRestart: boolean }>
 
 export type Part = keyof typeof parts

@@ -141,7 +141,7 @@ for (const [name, from] of [
 
 test('a client that takes nothing is closed with 1013 and costs little memory; others go on', async () => {
   const socketLimits = { pingMs: 30_000, maxBufferedBytes: 10_000, slowMs: 1000 }
-  await using api = await startApi({ socketLimits })
+  await using api = await startApi({ records: { socketLimits } })
   await using slow = await new Follower(api).opened()
   await using quick = await new Follower(api).opened()
   slow.socket.pause()
@@ -156,7 +156,7 @@ test('a client that takes nothing is closed with 1013 and costs little memory; o
 
 test('a client that does not answer pings is dropped', async () => {
   const socketLimits = { pingMs: 50, maxBufferedBytes: 10_000, slowMs: 10_000 }
-  await using api = await startApi({ socketLimits })
+  await using api = await startApi({ records: { socketLimits } })
   await using silent = new Follower(api)
   await silent.opened()
   silent.socket.pong = () => undefined

@@ -144,7 +144,7 @@ test('media is read only as fast as the client takes it, and let go when the cli
     openMedia: async () => media,
     openExport: async () => media,
   }
-  await using api = await startApi({ playback })
+  await using api = await startApi({ live: { playback } })
   const abort = new AbortController()
   const response = await api.fetch('/api/v1/recordings/x/media.mp4', { signal: abort.signal })
   const reader = response.body?.getReader() ?? assert.fail('no body')
@@ -175,7 +175,7 @@ test('a file that breaks while it is sent ends the connection instead of pretend
     openMedia: async () => broken,
     openExport: async () => broken,
   }
-  await using api = await startApi({ playback })
+  await using api = await startApi({ live: { playback } })
   await assert.rejects(async () => (await api.fetch('/api/v1/recordings/x/media.mp4')).arrayBuffer())
   await until(() => seen.isClosed, { what: 'media closed' })
 })

@@ -7,15 +7,17 @@ import { checkParts, type HealthRouteDeps, uptimeSeconds } from './health.ts'
 
 type DiskSpace = { readonly path: string; readonly totalBytes: number; readonly freeBytes: number }
 
-/** What the status sums up. */
-export type StatusRouteDeps = HealthRouteDeps & {
-  readonly streams: { list(): StreamStatus[] }
-  readonly storage: {
-    /** Recorded bytes and files per stream. */
-    usage(): Promise<StreamUsage[]>
-    /** The disk that recordings go to; undefined when it cannot be asked. */
-    findDiskSpace(): Promise<DiskSpace | undefined>
-  }
+/** What recordings take. */
+export interface StorageUsage {
+  /** Recorded bytes and files per stream. */
+  usage(): Promise<StreamUsage[]>
+  /** The disk that recordings go to; undefined when it cannot be asked. */
+  findDiskSpace(): Promise<DiskSpace | undefined>
+}
+
+/** What the status sums up; a node without streams has none. */
+type StatusRouteDeps = HealthRouteDeps & {
+  readonly live?: { readonly streams: { list(): StreamStatus[] }; readonly storage: StorageUsage }
 }
 
 const schema = { tags: ['status'], summary: 'The process at a glance.', response: { 200: statusSchema, ...failures } }
@@ -25,9 +27,9 @@ export function statusRoutes(app: App, deps: StatusRouteDeps): void {
 }
 
 async function loadStatus(deps: StatusRouteDeps): Promise<Status> {
-  const { node, streams, storage } = deps
-  const [parts, usage, disk] = await Promise.all([checkParts(node), findUsage(storage), storage.findDiskSpace()])
-  const all = streams.list()
+  const { node, live } = deps
+  const [parts, usage, disk] = await Promise.all([checkParts(node), findUsage(live?.storage), live?.storage.findDiskSpace()])
+  const all = live?.streams.list() ?? []
   return {
     version: node.version,
     startedAt: new Date(node.startedAtMs).toISOString(),
@@ -52,9 +54,9 @@ async function loadStatus(deps: StatusRouteDeps): Promise<Status> {
 }
 
 /** Undefined while the database is away: then the status matters most, and `parts` says why. */
-async function findUsage(storage: StatusRouteDeps['storage']): Promise<StreamUsage[] | undefined> {
+async function findUsage(storage: StorageUsage | undefined): Promise<StreamUsage[] | undefined> {
   try {
-    return await storage.usage()
+    return await storage?.usage()
   } catch {
     return undefined
   }
