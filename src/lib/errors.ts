@@ -111,10 +111,30 @@ export const errorTable = {
   GROUP_REBALANCING: { http: 409, meaning: 'The group is rebalancing; join again.' },
   GROUP_PROTOCOL_MISMATCH: { http: 409, meaning: 'The member shares no assignment protocol with the others of its group.' },
 
+  JOB_NOT_FOUND: { http: 404, meaning: 'No job has this id.' },
+  JOB_STATE_INVALID: { http: 409, meaning: 'The job is in a state that does not allow this, such as a retry of one that runs.' },
+  JOB_FAILED: { http: 500, meaning: 'A job that was waited for failed, timed out, was canceled or rejected.' },
+  JOB_LIMIT: { http: 503, meaning: 'As many jobs wait as are allowed; repeat later.' },
+  SCENARIO_NOT_FOUND: { http: 404, meaning: 'No scenario has this name.' },
+  SCENARIO_EXISTS: { http: 409, meaning: 'A scenario has this name already; presets and those of the file cannot be replaced.' },
+  SCENARIO_INVALID: { http: 400, meaning: 'A scenario asks for what cannot be; the message says where.' },
+  NODE_NOT_FOUND: { http: 404, meaning: 'No node has this id.' },
+  NODE_BUSY: { http: 409, meaning: 'The node is there and has tasks; drain it first.' },
+  TASK_FENCED: { http: 409, meaning: 'The task belongs to another attempt now; what this one made does not count.' },
+  INPUT_DAMAGED: {
+    http: 500,
+    meaning: 'A file that a task reads is missing, or is not the one that was written; it is made again.',
+  },
+  ENCODE_DAMAGED: {
+    http: 500,
+    meaning: 'What was encoded is not what was ordered: frames, times or bytes do not fit. Nothing was published.',
+  },
+  WORKER_OVERLOADED: { http: 503, meaning: 'A task was stopped because its process took more memory than its worker allows.' },
+
   CODEC_FAILED: { http: 500, meaning: 'The codec process failed, crashed, or hung and was ended.' },
   USAGE: { http: 400, meaning: 'The command line is not understood; `--help` after the command shows how to write it.' },
   OUTPUT_FAILED: { http: 500, meaning: 'The command line cannot write its output file; the message says why.' },
-  API_UNREACHABLE: { http: 502, meaning: 'The command line could not reach the API.' },
+  API_UNREACHABLE: { http: 502, meaning: 'The command line, or a worker, could not reach the API.' },
 } as const satisfies Record<string, { http: number; meaning: string }>
 
 export type ErrorCode = keyof typeof errorTable

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
+import { JobMetrics } from './job-metrics.ts'
 import { LogMetrics } from './log-metrics.ts'
 import { type Sample, scrapedCounter, scrapedGauge } from './scraped.ts'
 
@@ -73,6 +74,8 @@ const streamCounters: Record<string, { help: string; value: (health: StreamFigur
 export class Metrics {
   /** Those of the event log. */
   readonly log: LogMetrics
+  /** Those of jobs. */
+  readonly jobs: JobMetrics
   readonly #registry = new Registry()
   readonly #requests: Counter<'method' | 'route' | 'status'>
   readonly #requestSeconds: Histogram<'method' | 'route'>
@@ -113,6 +116,7 @@ export class Metrics {
     this.#addStreamMetrics()
     this.#addRecordingMetrics()
     this.#addConnectionMetrics()
+    this.jobs = new JobMetrics(this.#registry)
     this.log = new LogMetrics(this.#registry)
   }
 

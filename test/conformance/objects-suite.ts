@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
 import type { ByteRange, ObjectStore } from '#store/objects/object-store.ts'
+import { partRange, partUpload, type PartUpload } from '#store/objects/part-upload.ts'
 
 /** What the suite needs of an implementation. */
 export interface ObjectServer extends AsyncDisposable {
@@ -277,9 +278,114 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
       assert.deepEqual(await keys(store), ['a'])
     })
 
+    test('parts in any order, put at once and put again, become one object', async () => {
+      await using store = await server.createStore()
+      const bytes = randomBytes(2 * 8 * 2 ** 20 + 17)
+      const upload = await store.beginParts('a/b', { sizeBytes: bytes.length, contentType: 'video/mp4' })
+      assert.equal(upload.partCount, 3)
+      const etags = await Promise.all([0, 1, 2].map((part) => store.putPart(upload, part, partOf(bytes, upload, part))))
+      const body = partOf(bytes, upload, 1)
+      const again = { stream: Readable.from([body.subarray(0, 1000), body.subarray(1000)]), sizeBytes: body.length }
+      etags[1] = await store.putPart(upload, 1, again)
+      assert.deepEqual(await keys(store), [])
+      await store.completeParts(upload, etags)
+      assert((await buffer((await store.get('a/b')).stream)).equals(bytes))
+      assert.deepEqual(await keys(store), ['a/b'])
+      // Whoever did not hear the answer asks again; others may do so from what they kept.
+      await store.completeParts(partUpload({ key: 'a/b', uploadId: upload.uploadId, sizeBytes: bytes.length }), etags)
+      await store.abortParts(upload)
+      assert.deepEqual(await keys(store), ['a/b'])
+    })
+
+    test('small and empty objects go in parts too, and replace what is there', async () => {
+      await using store = await server.createStore()
+      await store.put('a', Buffer.from('before'))
+      for (const content of ['small', '']) {
+        const upload = await store.beginParts('a', { sizeBytes: content.length })
+        await store.completeParts(upload, [await store.putPart(upload, 0, Buffer.from(content))])
+        assert.equal(await text(store, 'a'), content)
+      }
+    })
+
+    test('an upload with a part that is missing, or is another, is not completed, and can be mended', async () => {
+      await using store = await server.createStore()
+      const bytes = randomBytes(8 * 2 ** 20 + 5)
+      const upload = await store.beginParts('a', { sizeBytes: bytes.length })
+      const last = await store.putPart(upload, 1, partOf(bytes, upload, 1))
+      await assert.rejects(store.completeParts(upload, [last, last]), hasCode('TRUNCATED'))
+      await assert.rejects(store.completeParts(upload, [last]), hasCode('REQUEST_INVALID'))
+      const wrong = await store.putPart(upload, 0, randomBytes(upload.partBytes))
+      const first = await store.putPart(upload, 0, partOf(bytes, upload, 0))
+      await assert.rejects(store.completeParts(upload, [wrong, last]), hasCode('TRUNCATED'))
+      assert.deepEqual(await keys(store), [])
+      await store.completeParts(upload, [first, last])
+      assert((await buffer((await store.get('a')).stream)).equals(bytes))
+    })
+
+    test('a part of another size, or one that breaks off, does not count', async () => {
+      await using store = await server.createStore()
+      const upload = await store.beginParts('a', { sizeBytes: 10 })
+      const body = (bytes: number, sizeBytes: number) => ({ stream: Readable.from([Buffer.alloc(bytes)]), sizeBytes })
+      const etag = await store.putPart(upload, 0, Buffer.alloc(10))
+      await assert.rejects(store.putPart(upload, 0, Buffer.alloc(9)), hasCode('TRUNCATED'))
+      await assert.rejects(store.putPart(upload, 0, Buffer.alloc(11)), hasCode('LIMIT_EXCEEDED'))
+      await assert.rejects(store.putPart(upload, 0, body(9, 10)), hasCode('TRUNCATED'))
+      await assert.rejects(store.putPart(upload, 0, body(11, 10)), hasCode('LIMIT_EXCEEDED'))
+      await assert.rejects(store.putPart(upload, 1, Buffer.alloc(0)), hasCode('REQUEST_INVALID'))
+      const controller = new AbortController()
+      const stalling = new Readable({ read: () => setImmediate(() => controller.abort(new Error('enough'))) })
+      stalling.push(Buffer.alloc(5))
+      const put = store.putPart(upload, 0, { stream: stalling, sizeBytes: 10 }, { signal: controller.signal })
+      await assert.rejects(put, /enough/)
+      assert(stalling.destroyed)
+      assert.deepEqual(await keys(store), [])
+      assert.match(etag, /^".+"$/)
+    })
+
+    test('an upload that was given up, or that nobody began, is a coded error', async () => {
+      await using store = await server.createStore()
+      const upload = await store.beginParts('a', { sizeBytes: 5 })
+      const etag = await store.putPart(upload, 0, Buffer.from('hello'))
+      await store.abortParts(upload)
+      await store.abortParts(upload)
+      await assert.rejects(store.putPart(upload, 0, Buffer.from('hello')), hasCode('OBJECT_NOT_FOUND'))
+      await assert.rejects(store.completeParts(upload, [etag]), hasCode('OBJECT_NOT_FOUND'))
+      await assert.rejects(store.beginParts('../a', { sizeBytes: 5 }), hasCode('OBJECT_KEY_INVALID'))
+      await assert.rejects(store.beginParts('a', { sizeBytes: -1 }), hasCode('LIMIT_EXCEEDED'))
+      await assert.rejects(store.putPart({ ...upload, uploadId: '../../a' }, 0, Buffer.from('hello')), AppError)
+      assert.deepEqual(await keys(store), [])
+    })
+
+    test('signed URLs, where the store has them, need no credentials, and hold for what they were signed for', async (t) => {
+      await using store = await server.createStore()
+      if (!store.signGet || !store.signPart) return t.skip('the store has none of its own')
+      const bytes = randomBytes(8 * 2 ** 20 + 5)
+      const upload = await store.beginParts('a b/ü', { sizeBytes: bytes.length })
+      const etags: string[] = []
+      for (const part of [0, 0, 1]) {
+        const url = await store.signPart(upload, part, { ttlSeconds: 60 })
+        const response = await fetch(url, { method: 'PUT', body: partOf(bytes, upload, part) })
+        assert.equal(response.status, 200, await response.text())
+        etags[part] = response.headers.get('etag') ?? ''
+      }
+      const short = await fetch(await store.signPart(upload, 1, { ttlSeconds: 60 }), { method: 'PUT', body: 'x' })
+      assert.equal(short.status, 403)
+      await store.completeParts(upload, etags)
+      const url = await store.signGet('a b/ü', { ttlSeconds: 60 })
+      const whole = await fetch(url)
+      assert(bytes.equals(await whole.bytes()))
+      const part = await fetch(url, { headers: { range: 'bytes=8388600-8388609' } })
+      assert.equal(part.status, 206)
+      assert(bytes.subarray(8_388_600, 8_388_610).equals(await part.bytes()))
+      assert.equal((await fetch(url, { method: 'DELETE' })).status, 403)
+      assert.equal((await fetch(url.replace('%20b', '%20c'))).status, 403)
+      assert.equal((await fetch(url.slice(0, -1) + (url.endsWith('0') ? '1' : '0'))).status, 403)
+    })
+
     test('a store that goes away is a coded error, and works again when it is back', async () => {
       await using store = await server.createStore()
       await store.put('a', Buffer.from('before'))
+      const upload = await store.beginParts('b', { sizeBytes: 1 })
       {
         await using _away = await server.takeAway()
         const refused = hasCode('OBJECTS_UNAVAILABLE')
@@ -287,6 +393,9 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
         await assert.rejects(store.list(), refused)
         await assert.rejects(store.get('a'), refused)
         await assert.rejects(store.delete('a'), refused)
+        await assert.rejects(store.beginParts('a', { sizeBytes: 1 }), refused)
+        await assert.rejects(store.putPart(upload, 0, Buffer.from('x')), refused)
+        await assert.rejects(store.completeParts(upload, ['"x"']), refused)
       }
       await store.put('c', Buffer.from('later'))
       assert.equal(await text(store, 'c'), 'later')
@@ -300,6 +409,12 @@ function hasCode(code: ErrorCode): (error: unknown) => boolean {
     assert.equal(error.code, code, error.message)
     return true
   }
+}
+
+/** The bytes of a part. */
+function partOf(bytes: Buffer, upload: PartUpload, part: number): Buffer<ArrayBuffer> {
+  const { offsetBytes, sizeBytes } = partRange(upload, part)
+  return Buffer.from(bytes.subarray(offsetBytes, offsetBytes + sizeBytes))
 }
 
 async function text(store: ObjectStore, key: string, range?: ByteRange): Promise<string> {

@@ -15,21 +15,21 @@ const log = pino({ level: 'silent' })
 const allSteps = [
   { id: 1, name: 'streams-and-recordings' },
   { id: 2, name: 'event-log' },
+  { id: 3, name: 'jobs' },
 ]
 /** In an order in which they can be dropped. */
 const tablesOfLastStep = [
-  'partitions',
-  'topics',
-  'log_agents',
-  'removed_partitions',
-  'log_objects',
-  'extents',
-  'producers',
-  'log_counters',
-  'consumer_groups',
-  'group_offsets',
-  'acls',
-  'scram_credentials',
+  'attempts',
+  'task_deps',
+  'tasks',
+  'task_classes',
+  'job_documents',
+  'jobs',
+  'nodes',
+  'fair_shares',
+  'duties',
+  'scenarios',
+  'job_log_lines',
 ] as const
 
 /** What the suite needs of an implementation. */

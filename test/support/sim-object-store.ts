@@ -55,6 +55,10 @@ export function simObjectStore(objects: SimObjects, { request, beforeDelete, isC
       for (const key of keys) await request('delete', () => remove(key))
     },
     list: (options = {}) => request('list', async () => list(objects, options)),
+    beginParts: withoutParts,
+    putPart: withoutParts,
+    completeParts: withoutParts,
+    abortParts: withoutParts,
     async [Symbol.asyncDispose]() {},
   }
 
@@ -104,4 +108,8 @@ async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal | undefi
     aborted.promise.catch(() => undefined)
     answer.catch(() => undefined)
   }
+}
+
+function withoutParts(): never {
+  throw new AppError('UNSUPPORTED', 'the simulated object store takes no parts')
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ManualClock, systemClock } from '#lib/clock.ts'
@@ -68,6 +68,40 @@ test('what a crash left unfinished is removed at the next start, what is being w
   await using store = await DirectoryStore.open({ directory: directory.path, clock })
   assert.deepEqual(await readdir(unfinished), ['new'])
   assert.deepEqual((await store.list()).objects, [])
+})
+
+test('an upload that nobody went on with for a day is removed, also while the store is open', async () => {
+  await using directory = await temporaryDirectory()
+  const clock = new ManualClock(Date.now())
+  await using store = await DirectoryStore.open({ directory: directory.path, clock })
+  const old = await store.beginParts('old', { sizeBytes: 1 })
+  const etag = await store.putPart(old, 0, Buffer.from('x'))
+  clock.advance(23 * 60 * 60_000)
+  const next = await store.beginParts('next', { sizeBytes: 1 })
+  assert.deepEqual((await readdir(join(directory.path, '.unfinished'))).toSorted(), [old.uploadId, next.uploadId].toSorted())
+  clock.advance(2 * 60 * 60_000)
+  await store.beginParts('last', { sizeBytes: 1 })
+  await assert.rejects(store.completeParts(old, [etag]), { code: 'OBJECT_NOT_FOUND' })
+})
+
+test('a completion that was cut off behind the object itself can be asked again', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await DirectoryStore.open({ directory: directory.path, clock: systemClock })
+  const upload = await store.beginParts('a/b', { sizeBytes: 1 })
+  const etag = await store.putPart(upload, 0, Buffer.from('x'))
+  await mkdir(join(directory.path, 'a'))
+  await rename(join(directory.path, '.unfinished', upload.uploadId, 'data'), join(directory.path, 'a', 'b'))
+  await store.completeParts(upload, [etag])
+  assert.deepEqual(await readdir(join(directory.path, '.unfinished')), [])
+})
+
+test('completions of one upload at once all succeed', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await DirectoryStore.open({ directory: directory.path, clock: systemClock })
+  const upload = await store.beginParts('a/b', { sizeBytes: 1 })
+  const etag = await store.putPart(upload, 0, Buffer.from('x'))
+  await Promise.all(Array.from({ length: 6 }, () => store.completeParts(upload, [etag])))
+  assert.equal((await store.head('a/b')).sizeBytes, 1)
 })
 
 test('hidden files and links of others are not listed', async () => {

@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { addAbortSignal } from 'node:stream'
@@ -6,12 +6,17 @@ import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
 import { openDirect, writeDirect } from './direct-write.ts'
+import { codeOf, ignore, publish } from './directory-files.ts'
+import { DirectoryParts } from './directory-parts.ts'
 import { listKeys } from './directory-listing.ts'
 import { checkObjectKey } from './object-key.ts'
+import { checkPartSize, uploadNotFound, type PartUpload } from './part-upload.ts'
 import {
   exactly,
   pageLimit,
   resolveRange,
+  sizeOf,
+  type BeginPartsOptions,
   type GetOptions,
   type ListOptions,
   type ObjectBody,
@@ -26,19 +31,23 @@ import {
 const temporaryFolder = '.unfinished'
 /** A file that nobody has written to for this long belongs to no running put, also of another process. */
 const leftoverAgeMs = 60 * 60_000
+/** Parts of an upload may be far apart: a worker that was away goes on with it. */
+const leftoverPartsAgeMs = 24 * 60 * 60_000
+const sweepIntervalMs = 60 * 60_000
 /** Smaller objects are written as usual: they are gone from memory soon anyway. */
 const directBytes = 262_144
-/** A delete may prune the folder that a put has just made; then the put makes it again. */
-const maxPublishAttempts = 10
 
 /** Objects as files below one directory, where the key is the path. Several processes may share it. */
 export class DirectoryStore implements ObjectStore {
   readonly #root: string
   readonly #clock: Clock
+  readonly #parts: DirectoryParts
+  #sweptAtMs = 0
 
   private constructor(root: string, clock: Clock) {
     this.#root = root
     this.#clock = clock
+    this.#parts = new DirectoryParts(join(root, temporaryFolder))
   }
 
   /** Makes the directory when it is missing, and removes what a crash left unfinished. */
@@ -111,6 +120,43 @@ export class DirectoryStore implements ObjectStore {
     })
   }
 
+  async beginParts(key: string, { sizeBytes }: BeginPartsOptions): Promise<PartUpload> {
+    return await this.#guard({ key }, async () => {
+      checkObjectKey(key)
+      await this.#requireRoot()
+      if (this.#clock.nowMs() - this.#sweptAtMs > sweepIntervalMs) await this.#sweep()
+      return await this.#parts.begin({ key, sizeBytes, uploadId: newId(this.#clock.nowMs()) })
+    })
+  }
+
+  async putPart(upload: PartUpload, part: number, body: ObjectBody, { signal }: { signal?: AbortSignal } = {}): Promise<string> {
+    try {
+      return await this.#guard({ key: upload.key, signal }, async () => {
+        checkPartSize(upload, part, sizeOf(body))
+        await this.#requireRoot()
+        return await this.#parts.put(upload, part, bodyChunks(body, signal))
+      })
+    } finally {
+      if (!(body instanceof Uint8Array)) body.stream.destroy()
+    }
+  }
+
+  async completeParts(upload: PartUpload, etags: readonly string[]): Promise<void> {
+    const { key, sizeBytes } = upload
+    await this.#guard({ key }, async () => {
+      const path = this.#path(key)
+      await this.#requireRoot()
+      if (await this.#parts.complete(upload, { etags, path })) return
+      // Over: completed before, unless another object has the key.
+      const there = await this.#find(key)
+      if (there?.sizeBytes !== sizeBytes) throw uploadNotFound(key)
+    })
+  }
+
+  async abortParts({ key, uploadId }: PartUpload): Promise<void> {
+    await this.#guard({ key }, () => this.#parts.remove(uploadId))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #path(key: string): string {
@@ -147,10 +193,15 @@ export class DirectoryStore implements ObjectStore {
 
   async #sweep(): Promise<void> {
     const folder = join(this.#root, temporaryFolder)
+    this.#sweptAtMs = this.#clock.nowMs()
     await mkdir(folder, { recursive: true })
     for (const name of await readdir(folder)) {
-      const file = await stat(join(folder, name)).catch(ignore('ENOENT'))
-      if (file && this.#clock.nowMs() - file.mtimeMs > leftoverAgeMs) await rm(join(folder, name), { force: true })
+      const path = join(folder, name)
+      const entry = await stat(path).catch(ignore('ENOENT'))
+      if (!entry) continue
+      // A folder is an upload; each part that is put renews its time.
+      const keptMs = entry.isDirectory() ? leftoverPartsAgeMs : leftoverAgeMs
+      if (this.#clock.nowMs() - entry.mtimeMs > keptMs) await rm(path, { force: true, recursive: true })
     }
   }
 
@@ -167,8 +218,7 @@ export class DirectoryStore implements ObjectStore {
 }
 
 async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal | undefined): Promise<void> {
-  const sizeBytes = body instanceof Uint8Array ? body.length : body.sizeBytes
-  await using direct = sizeBytes >= directBytes ? await openDirect(path) : undefined
+  await using direct = sizeOf(body) >= directBytes ? await openDirect(path) : undefined
   if (direct) {
     await writeDirect(direct, bodyChunks(body, signal))
     await direct.datasync()
@@ -183,32 +233,6 @@ async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal 
 async function* bodyChunks(body: ObjectBody, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   if (body instanceof Uint8Array) yield body
   else yield* exactly(signal ? addAbortSignal(signal, body.stream) : body.stream, body.sizeBytes)
-}
-
-/** Gives a finished file its place, in one step, and makes that survive a power cut. */
-async function publish(temporary: string, path: string, { isNew }: { isNew: boolean }): Promise<void> {
-  const folder = dirname(path)
-  let firstMade: string | undefined
-  for (let attempt = 1; ; attempt++) {
-    try {
-      firstMade = (await mkdir(folder, { recursive: true })) ?? firstMade
-      await (isNew ? link(temporary, path) : rename(temporary, path))
-      break
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || attempt === maxPublishAttempts) throw error
-    }
-  }
-  const topFolder = firstMade === undefined ? folder : dirname(firstMade)
-  for (let current = folder; ; current = dirname(current)) {
-    await syncFolder(current)
-    if (current === topFolder) return
-  }
-}
-
-/** A folder that is gone already was emptied by a delete in the meantime. */
-async function syncFolder(path: string): Promise<void> {
-  await using folder: FileHandle | undefined = await open(path, 'r').catch(ignore('ENOENT'))
-  await folder?.sync()
 }
 
 function infoOf(key: string, file: BigIntStats): ObjectInfo {
@@ -237,14 +261,4 @@ function translate(error: unknown, { root, key }: { root: string; key: string })
 
 function notFound(key: string, cause?: unknown): AppError {
   return new AppError('OBJECT_NOT_FOUND', `there is no object "${key}"`, { cause })
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}
-
-function ignore(...codes: readonly string[]): (error: unknown) => undefined {
-  return (error) => {
-    if (!codes.includes(codeOf(error))) throw error
-  }
 }

@@ -1,14 +1,17 @@
 /**
  * Objects: immutable byte strings under keys, in a directory or in an S3 bucket.
  *
- *   openObjectStore ─► directory-store.ts ─► directory-listing.ts
- *                 └──► s3-store.ts ─► s3-errors.ts
+ *   openObjectStore ─► directory-store.ts ─► directory-listing.ts, directory-parts.ts
+ *                 └──► s3-store.ts ─► s3-parts.ts, s3-errors.ts
+ *
+ * Whoever has no way to the store itself moves bytes with the URLs of transfers.ts.
  *
  * Keys are paths such as `library/asset/segment-1.m4s`; what is allowed is in object-key.ts. No key may be the folder of another.
  * Both keep the contract below; `test/conformance/objects-suite.ts` holds them to it.
  */
 import type { Readable } from 'node:stream'
 import { AppError } from '#lib/errors.ts'
+import type { PartUpload } from './part-upload.ts'
 
 /** Bytes, or a stream with its exact length. The store owns the stream from the call on and destroys it in the end. */
 export type ObjectBody = Uint8Array | { readonly stream: Readable; readonly sizeBytes: number }
@@ -51,6 +54,12 @@ export type ListOptions = {
 /** At most `limit` objects; `next`, when there may be more, is the `after` of the next page. */
 export type ObjectPage = { readonly objects: readonly ObjectInfo[]; readonly next?: string }
 
+/** `contentType` is kept as for a put. */
+export type BeginPartsOptions = { readonly sizeBytes: number; readonly contentType?: string }
+
+/** At most 7 days. Temporary credentials of the store may end sooner. */
+export type SignOptions = { readonly ttlSeconds: number }
+
 /**
  * All fail with `OBJECT_KEY_INVALID` for keys outside the rule, and with `OBJECTS_UNAVAILABLE` when the store does not answer or
  * refuses. A fired `signal` rejects with its reason.
@@ -68,6 +77,33 @@ export interface ObjectStore extends AsyncDisposable {
   deleteMany(keys: readonly string[]): Promise<void>
   /** In order of the keys' UTF-8 bytes. A page may be shorter than `limit` although there are more. */
   list(options?: ListOptions): Promise<ObjectPage>
+
+  /**
+   * Begins an upload whose parts come one by one, in any order and several at once. One that nobody completes is removed after a
+   * day, in a bucket by the bucket's own rule.
+   */
+  beginParts(key: string, options: BeginPartsOptions): Promise<PartUpload>
+  /**
+   * Puts a part, from 0; gives its tag, quoted. A part may be put again, which replaces it. Throws `TRUNCATED` and `LIMIT_EXCEEDED` for a
+   * body of another size, `OBJECT_NOT_FOUND` for an upload that is over.
+   */
+  putPart(upload: PartUpload, part: number, body: ObjectBody, options?: { readonly signal?: AbortSignal }): Promise<string>
+  /**
+   * Makes the object of its parts, whose tags come in their order; it replaces what is there. Kept when it returns; asked again after it has succeeded, it
+   * succeeds. Throws `TRUNCATED` when a part is missing or has another tag, `OBJECT_NOT_FOUND` for an upload that is over.
+   */
+  completeParts(upload: PartUpload, etags: readonly string[]): Promise<void>
+  /** Forgets an upload and its parts; one that is over already is none. */
+  abortParts(upload: PartUpload): Promise<void>
+
+  /** An URL to GET the object with, which needs no credentials and is valid for so long. Absent: the store has none of its own. */
+  signGet?(key: string, options: SignOptions): Promise<string>
+  /** An URL to PUT the part to, which answers with its tag in the header ETag. The body must have the exact size. */
+  signPart?(upload: PartUpload, part: number, options: SignOptions): Promise<string>
+}
+
+export function sizeOf(body: ObjectBody): number {
+  return body instanceof Uint8Array ? body.length : body.sizeBytes
 }
 
 /** First and last byte of a range in an object, both included. */

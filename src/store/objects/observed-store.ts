@@ -22,6 +22,9 @@ export function observeObjectStore(
       throw error
     }
   }
+  const signGet = store.signGet?.bind(store)
+  const signPart = store.signPart?.bind(store)
+
   return {
     put: (key, body, options) => timed('put', () => store.put(key, body, options)),
     get: (key, options) => timed('get', () => store.get(key, options)),
@@ -29,6 +32,13 @@ export function observeObjectStore(
     delete: (key) => timed('delete', () => store.delete(key)),
     deleteMany: (keys) => timed('delete', () => store.deleteMany(keys)),
     list: (options) => timed('list', () => store.list(options)),
+    beginParts: (key, options) => timed('begin-parts', () => store.beginParts(key, options)),
+    putPart: (upload, part, body, options) => timed('put-part', () => store.putPart(upload, part, body, options)),
+    completeParts: (upload, etags) => timed('complete-parts', () => store.completeParts(upload, etags)),
+    abortParts: (upload) => timed('abort-parts', () => store.abortParts(upload)),
+    // Signing asks nobody.
+    ...(signGet ? { signGet } : {}),
+    ...(signPart ? { signPart } : {}),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }

@@ -7,6 +7,8 @@ import {
   checkRange,
   exactly,
   pageLimit,
+  sizeOf,
+  type BeginPartsOptions,
   type ByteRange,
   type GetOptions,
   type ListOptions,
@@ -16,13 +18,14 @@ import {
   type ObjectPage,
   type ObjectStore,
   type PutOptions,
+  type SignOptions,
 } from './object-store.ts'
+import { checkPartSize, partBytesOf, type PartUpload } from './part-upload.ts'
 import { isNotImplemented, translateS3Error } from './s3-errors.ts'
+import { S3Parts } from './s3-parts.ts'
 
-/** Bodies above this go in parts, each of at least this size. */
-const minPartBytes = 8 * 2 ** 20
-/** Of S3. */
-const maxParts = 10_000
+/** Bodies above this go in parts. */
+const wholeBytes = 8 * 2 ** 20
 /** Parts in memory and on the way at once. */
 const partsAtOnce = 4
 const deletesAtOnce = 16
@@ -47,6 +50,7 @@ export class S3Store implements ObjectStore {
   readonly #bucket: string
   readonly #target: string
   readonly #log: Logger
+  readonly #parts: S3Parts
   #hasConditionalPuts = true
 
   private constructor(sdk: typeof S3, { bucket, region, pathStyle, endpoint, credentials, log }: S3Options) {
@@ -72,6 +76,7 @@ export class S3Store implements ObjectStore {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     })
+    this.#parts = new S3Parts({ sdk, client: this.#client, bucket })
   }
 
   /** Loads the SDK, which costs its users alone. Talks to nobody yet. */
@@ -80,11 +85,11 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
-    const sizeBytes = body instanceof Uint8Array ? body.length : body.sizeBytes
+    const sizeBytes = sizeOf(body)
     try {
       await this.#guard({ key, signal: options.signal }, async () => {
-        if (sizeBytes > minPartBytes) return await this.#putParts(key, body, { ...options, sizeBytes })
-        const [bytes = Buffer.alloc(0)] = await Array.fromAsync(partsOf(body, { ...options, partBytes: minPartBytes }))
+        if (sizeBytes > wholeBytes) return await this.#putParts(key, body, { ...options, sizeBytes })
+        const [bytes = Buffer.alloc(0)] = await Array.fromAsync(partsOf(body, { ...options, partBytes: wholeBytes }))
         return await this.#putWhole(key, bytes, options)
       })
     } finally {
@@ -139,6 +144,39 @@ export class S3Store implements ObjectStore {
     })
   }
 
+  async beginParts(key: string, options: BeginPartsOptions): Promise<PartUpload> {
+    return await this.#guard({ key }, () => this.#parts.begin(key, options))
+  }
+
+  async putPart(upload: PartUpload, part: number, body: ObjectBody, { signal }: { signal?: AbortSignal } = {}): Promise<string> {
+    try {
+      return await this.#guard({ key: upload.key, signal }, async () => {
+        checkPartSize(upload, part, sizeOf(body))
+        const options = { partBytes: upload.partBytes, ...(signal ? { signal } : {}) }
+        const [bytes = Buffer.alloc(0)] = await Array.fromAsync(partsOf(body, options))
+        return await this.#parts.put(upload, part, bytes, abortBy(signal))
+      })
+    } finally {
+      if (!(body instanceof Uint8Array)) body.stream.destroy()
+    }
+  }
+
+  async completeParts(upload: PartUpload, etags: readonly string[]): Promise<void> {
+    await this.#guard({ key: upload.key }, () => this.#parts.complete(upload, etags))
+  }
+
+  async abortParts(upload: PartUpload): Promise<void> {
+    await this.#guard({ key: upload.key }, () => this.#parts.abort(upload))
+  }
+
+  async signGet(key: string, options: SignOptions): Promise<string> {
+    return await this.#guard({ key }, () => this.#parts.signGet(key, options))
+  }
+
+  async signPart(upload: PartUpload, part: number, options: SignOptions): Promise<string> {
+    return await this.#guard({ key: upload.key }, () => this.#parts.signPart(upload, part, options))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.destroy()
   }
@@ -172,7 +210,7 @@ export class S3Store implements ObjectStore {
     const { UploadId } = await this.#client.send(upload, abortBy(signal))
     const target = { ...this.#at(key), UploadId }
     try {
-      const partBytes = Math.max(minPartBytes, Math.ceil(sizeBytes / maxParts))
+      const partBytes = partBytesOf(sizeBytes)
       const Parts = await this.#sendParts(target, partsOf(body, { ...options, partBytes }), signal)
       const condition = ifNoneMatch !== undefined && this.#hasConditionalPuts ? { IfNoneMatch: ifNoneMatch } : {}
       const complete = new this.#sdk.CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts }, ...condition })

@@ -2,11 +2,12 @@ import { sql, type Kysely } from 'kysely'
 import { AppError } from '#lib/errors.ts'
 import { streamsAndRecordings } from './migrations/0001-streams-and-recordings.ts'
 import { eventLog } from './migrations/0002-event-log.ts'
+import { jobs } from './migrations/0003-jobs.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Dialect, Schema } from './schema.ts'
 
 /** In order of `id`, without gaps. */
-const migrations: readonly Migration[] = [streamsAndRecordings, eventLog]
+const migrations: readonly Migration[] = [streamsAndRecordings, eventLog, jobs]
 
 type MigrationRow = { id: number; name: string; applied_at: string }
 type WithMigrations = Schema & { schema_migrations: MigrationRow }

@@ -37,6 +37,8 @@ export function postgresDialect({ url, waitTimeoutMs, statementTimeoutMs, log }:
       })
       // The pool has dropped the connection when this comes; without a listener it would end the process.
       pool.on('error', (error) => log.warn({ database: target, error: error.message }, 'idle database connection lost'))
+      // One that breaks while a query waits for its answer: the query fails, and that is told.
+      pool.on('connect', (client) => client.on('error', () => {}))
       return new GuardedDriver(new PostgresDriver({ pool }), async (step) => {
         try {
           return await step()

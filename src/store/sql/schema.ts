@@ -1,11 +1,13 @@
 import type { Kysely } from 'kysely'
 import type { EventLogSchema } from './schema-event-log.ts'
+import type { JobsSchema } from './schema-jobs.ts'
 
 /** Tables as the newest migration leaves them. Times are milliseconds since the epoch; numbers are exact up to 2^53 on both databases. */
-export type Schema = EventLogSchema & {
-  streams: StreamsTable
-  recording_segments: RecordingSegmentsTable
-}
+export type Schema = EventLogSchema &
+  JobsSchema & {
+    streams: StreamsTable
+    recording_segments: RecordingSegmentsTable
+  }
 
 export type Dialect = 'sqlite' | 'postgres'
 
