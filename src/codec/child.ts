@@ -18,6 +18,12 @@ const leaveMs = 1500
 /** Environment that a codec process gets; it parses hostile media and must not hold the server's secrets. */
 const passedVariables = ['PATH', 'HOME', 'TZ', 'LANG', 'LD_LIBRARY_PATH']
 
+/**
+ * For processes that stand back behind everything else on the machine: at full load one of niceness 10 was seen to say nothing for 15 s before it had even
+ * loaded its modules.
+ */
+export const backgroundAliveTimeoutMs = 120_000
+
 export type CodecChildOptions = {
   /** The script that the child runs, a module that makes a `ParentPort`. */
   readonly entry: URL

@@ -1,0 +1,114 @@
+import { Type, type Static } from 'typebox'
+import { Check } from 'typebox/value'
+import { AppError } from '#lib/errors.ts'
+import {
+  packageFactsSchema,
+  packageTrackSchema,
+  pictureSchema,
+  timelineSchema,
+  transcodeProgressSchema,
+  type PackageFacts,
+  type PackageOrder,
+  type PicturesOrder,
+  type TranscodeProgress,
+} from './transcoding.ts'
+
+const count = Type.Integer({ minimum: 0 })
+
+const inputSchema = Type.Object({ url: Type.String(), sha256: Type.String(), frameCount: count })
+
+const packageOrderSchema = Type.Object({
+  format: Type.Enum(['cmaf', 'mp4']),
+  timeline: timelineSchema,
+  segmentMs: Type.Integer({ minimum: 100 }),
+  tracks: Type.Array(Type.Object({ track: packageTrackSchema, inputs: Type.Array(inputSchema) })),
+  vmaf: Type.Optional(Type.Object({ sourceUrl: Type.String(), seconds: Type.Number(), picture: pictureSchema })),
+  outputDirectory: Type.String(),
+})
+
+const picturesOrderSchema = Type.Object({
+  sourceUrl: Type.String(),
+  timeline: timelineSchema,
+  picture: pictureSchema,
+  posterAtMs: Type.Number({ minimum: 0 }),
+  tiles: Type.Optional(
+    Type.Object({
+      everyMs: Type.Number({ exclusiveMinimum: 0 }),
+      width: Type.Integer({ minimum: 16, maximum: 1920 }),
+      columns: Type.Integer({ minimum: 1, maximum: 100 }),
+      rows: Type.Integer({ minimum: 1, maximum: 100 }),
+    }),
+  ),
+  outputDirectory: Type.String(),
+})
+
+/** An order as it goes over the pipe. */
+export function packOrder({ tracks, ...order }: PackageOrder): Buffer {
+  const packed: Static<typeof packageOrderSchema> = {
+    ...order,
+    tracks: tracks.map(({ inputs, ...track }) => ({ track, inputs: [...inputs] })),
+  }
+  return Buffer.from(JSON.stringify(packed))
+}
+
+/** Throws `MALFORMED`. */
+export function unpackOrder(payload: Buffer): PackageOrder {
+  const value: unknown = JSON.parse(payload.toString())
+  if (!Check(packageOrderSchema, value)) throw new AppError('MALFORMED', 'an order to package that does not follow its schema')
+  return { ...value, tracks: value.tracks.map(({ track, inputs }) => ({ ...track, inputs })) }
+}
+
+/** Throws `MALFORMED`. */
+export function parsePicturesOrder(params: unknown): PicturesOrder {
+  if (!Check(picturesOrderSchema, params))
+    throw new AppError('MALFORMED', 'an order for pictures that does not follow its schema')
+  return { ...params, tiles: params.tiles }
+}
+
+/** Pictures that were made: names in the output directory. */
+export const picturesFactsSchema = Type.Object({
+  files: Type.Array(Type.Object({ name: Type.String(), sizeBytes: count, contentType: Type.String() })),
+})
+export type PicturesFacts = Static<typeof picturesFactsSchema>
+
+/** An input that is not what it should be: the track's name, and its place among the track's inputs. */
+const badInputsSchema = Type.Object({ inputs: Type.Array(Type.Object({ track: Type.String(), input: count })) })
+export type BadInputs = Static<typeof badInputsSchema>['inputs']
+
+/** The inputs that an error of packaging names; none where it is not their fault. */
+export function badInputsOf(error: unknown): BadInputs {
+  return error instanceof AppError && Check(badInputsSchema, error.details) ? error.details.inputs : []
+}
+
+/** How packaging ended. Failures that name inputs come as a value, for errors lose their details on the pipe. */
+const packageOutcomeSchema = Type.Union([
+  Type.Object({ kind: Type.Literal('packaged'), facts: packageFactsSchema }),
+  Type.Object({
+    kind: Type.Literal('bad-inputs'),
+    isDamaged: Type.Boolean(),
+    message: Type.String(),
+    inputs: badInputsSchema.properties.inputs,
+  }),
+])
+export type PackageOutcome = Static<typeof packageOutcomeSchema>
+
+/** The facts, or throws what the process found; `MALFORMED` for an answer that is none. */
+export function factsOf(value: unknown): PackageFacts {
+  if (!Check(packageOutcomeSchema, value))
+    throw new AppError('MALFORMED', 'the packaging process gave an answer of no known kind')
+  if (value.kind === 'packaged') return value.facts
+  const { isDamaged, message, inputs } = value
+  throw new AppError(isDamaged ? 'INPUT_DAMAGED' : 'ENCODE_DAMAGED', message, { details: { inputs } })
+}
+
+/** Throws `MALFORMED`. */
+export function parsePicturesFacts(value: unknown): PicturesFacts {
+  if (Check(picturesFactsSchema, value)) return value
+  throw new AppError('MALFORMED', 'the packaging process gave an answer of no known kind')
+}
+
+/** Throws `MALFORMED`. */
+export function parseProgress(value: unknown): TranscodeProgress {
+  if (Check(transcodeProgressSchema, value)) return value
+  throw new AppError('MALFORMED', 'the packaging process sent an event of no known kind')
+}

@@ -1,0 +1,44 @@
+import { AV_LOG_ERROR } from 'node-av/constants'
+import { Log } from 'node-av/lib'
+import { parseParams, type TranscodeEvent } from '#codec/transcode-orders.ts'
+import { ParentPort, type Handled } from './parent-port.ts'
+import { encodeAudio } from './transcode/audio.ts'
+import { tryEncoders } from './transcode/encoders.ts'
+import { OrderProgress } from './transcode/order-progress.ts'
+import { probeSource } from './transcode/probe.ts'
+import { encodeVideo } from './transcode/video.ts'
+
+// The process that describes sources and encodes chunks of them, one order after the other.
+
+Log.setLevel(AV_LOG_ERROR)
+// SVT-AV1 has a log of its own, which tells all its settings.
+process.env['SVT_LOG'] = '1'
+
+const parent = new ParentPort({
+  probe: async (params, { signal }) => {
+    const { url, stallMs } = parseParams('probe', params)
+    return await withProgress(0, async (progress) => probeSource(url, { signal, stallMs, ...progress.hooks }))
+  },
+  encodeVideo: async (params, { signal }) => {
+    const { order, stallMs } = parseParams('encodeVideo', params)
+    const { num, den } = order.timeline.frameRate
+    const seconds = ((order.range.endFrame - order.range.startFrame) * den) / num
+    return await withProgress(seconds, async (progress) => encodeVideo(order, { signal, stallMs, ...progress.hooks }))
+  },
+  encodeAudio: async (params, { signal }) => {
+    const { order, stallMs } = parseParams('encodeAudio', params)
+    const seconds = order.durationMs / 1000
+    return await withProgress(seconds, async (progress) => encodeAudio(order, { signal, stallMs, ...progress.hooks }))
+  },
+  tryEncoders: async (params) => ({ value: tryEncoders(parseParams('tryEncoders', params).names) }),
+})
+
+// There is nothing to tidy up: files that are not finished are known by that.
+parent.signal.addEventListener('abort', () => process.exit(0))
+
+async function withProgress(seconds: number, work: (progress: OrderProgress) => Promise<unknown>): Promise<Handled> {
+  using progress = new OrderProgress(seconds, (event: TranscodeEvent) => parent.emit(event))
+  const value = await work(progress)
+  progress.report()
+  return { value }
+}
