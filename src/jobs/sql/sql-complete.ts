@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { rowSet } from '#store/sql/row-set.ts'
+import type { Completion, CompletionVerdict, Effects, NewTask, WorkerRef } from '../job-store.ts'
+import type { JobId, TaskId } from '../model.ts'
+import { noEffects, type Fleet } from './sql-fleet.ts'
+import { insertTasks } from './sql-insert-tasks.ts'
+import { JobLedger } from './sql-job-ledger.ts'
+import { lockNodes, lockTasks, type TaskLock } from './sql-locks.ts'
+import { inTransaction, loadNowMs, type Session } from './sql-session.ts'
+import { TaskLedger } from './sql-task-ledger.ts'
+
+export type CompletionRequest = WorkerRef & Completion
+type Answer = { readonly verdicts: readonly CompletionVerdict[] } & Effects
+
+/** Tasks of a new plan, with the numbers of their classes. */
+type Expansion = {
+  readonly task: TaskLock
+  readonly plan: unknown
+  readonly tasks: readonly NewTask[]
+  readonly classIds: readonly number[]
+}
+
+/** Many completions in one transaction of a dozen statements, however many they are. */
+export async function completeTasks(fleet: Fleet, requests: readonly CompletionRequest[]): Promise<Answer> {
+  if (requests.length === 0) return { verdicts: [], ...noEffects }
+  const classIds: (readonly number[])[] = []
+  for (const { expansion } of requests) {
+    classIds.push(expansion ? await fleet.classes.idsOf(expansion.tasks.map(({ needs }) => needs)) : [])
+  }
+  return await inTransaction(fleet.database, async (session) => {
+    const nodes = await lockNodes(
+      session,
+      requests.map(({ nodeId }) => nodeId),
+    )
+    const taskIds = [...new Set(requests.map(({ taskId }) => taskId))]
+    const children = await loadChildren(session, taskIds)
+    const tasks = await lockTasks(session, [...taskIds, ...[...children.values()].flat()])
+    const now = await loadNowMs(session)
+    const jobs = await JobLedger.lock(session, jobsOf(taskIds, tasks), now)
+    const ledger = new TaskLedger({ session, now, policy: fleet.policy, nodes, tasks, jobs })
+    const expansions: Expansion[] = []
+    const results = new Map<JobId, unknown>()
+    const verdicts = requests.map((request, at): CompletionVerdict => {
+      const { taskId, output, expansion, result } = request
+      const task = ledger.find(taskId)
+      const verdict = judge(request, task)
+      if (verdict !== 'done' || !task) return verdict
+      if (jobs.isOver(task.job_id)) {
+        ledger.endAttempt(task, { outcome: 'canceled' })
+        return 'fenced'
+      }
+      ledger.complete(task, { output: JSON.stringify(output ?? null), children: children.get(taskId) ?? [] })
+      if (expansion) expansions.push({ task, ...expansion, classIds: classIds[at] ?? [] })
+      if (result !== undefined) results.set(task.job_id, result)
+      return verdict
+    })
+    await ledger.save()
+    const expandedCount = await expand(session, { expansions, jobs, now })
+    await saveDocuments(session, 'result', results)
+    return { verdicts, changes: await jobs.save(), readyCount: ledger.readyCount + expandedCount }
+  })
+}
+
+function judge({ nodeId, epoch, fence }: CompletionRequest, task: Readonly<TaskLock> | undefined): CompletionVerdict {
+  const isHis = task?.fence === fence && task.node_id === nodeId && task.node_epoch === epoch
+  if (!isHis) return 'fenced'
+  if (task.state === 'leased') return 'done'
+  return task.state === 'done' ? 'repeated' : 'fenced'
+}
+
+function jobsOf(taskIds: readonly TaskId[], tasks: ReadonlyMap<TaskId, TaskLock>): JobId[] {
+  return taskIds.flatMap((id) => tasks.get(id)?.job_id ?? [])
+}
+
+/** Tasks that wait for each of these; that never changes. */
+export async function loadChildren({ db, dialect }: Session, parentIds: readonly TaskId[]): Promise<Map<TaskId, TaskId[]>> {
+  const parents = rowSet(dialect, parentIds, { id: ['bigint', (id) => id] })
+  const { rows } = await sql<{ parent_id: number; child_id: number }>`
+    select parent_id, child_id from task_deps where parent_id in (select id from ${parents} as parents)
+  `.execute(db)
+  const children = new Map<TaskId, TaskId[]>()
+  for (const { parent_id, child_id } of rows) {
+    const list = children.get(parent_id)
+    if (list) list.push(child_id)
+    else children.set(parent_id, [child_id])
+  }
+  return children
+}
+
+/** In order of the fair shares that are locked. */
+async function expand(
+  session: Session,
+  { expansions, jobs, now }: { expansions: readonly Expansion[]; jobs: JobLedger; now: number },
+): Promise<number> {
+  let readyCount = 0
+  const plans = new Map<JobId, unknown>()
+  const sorted = expansions.flatMap((one) => {
+    const tenant = jobs.find(one.task.job_id)?.tenant
+    return tenant === undefined ? [] : [{ ...one, tenant, rank: one.task.base_rank }]
+  })
+  sorted.sort((a, b) => (a.tenant < b.tenant ? -1 : Number(a.tenant > b.tenant)) || a.rank - b.rank)
+  for (const { task, tenant, rank, plan, tasks, classIds } of sorted) {
+    const jobId = task.job_id
+    readyCount += await insertTasks(session, { jobId, tenant, rank, now, tasks, classIds })
+    jobs.add(jobId, { tasks: tasks.length, totalFrames: tasks.reduce((sum, { totalFrames }) => sum + totalFrames, 0) })
+    plans.set(jobId, plan)
+  }
+  await saveDocuments(session, 'plan', plans)
+  return readyCount
+}
+
+async function saveDocuments(
+  { db, dialect }: Session,
+  column: 'plan' | 'result',
+  documents: ReadonlyMap<JobId, unknown>,
+): Promise<void> {
+  if (documents.size === 0) return
+  const changes = rowSet(dialect, [...documents], {
+    changed_id: ['text', ([id]) => id],
+    document: ['text', ([, document]) => JSON.stringify(document ?? null)],
+  })
+  await sql`
+    update job_documents set ${sql.ref(column)} = document from ${changes} as changed where job_id = changed_id
+  `.execute(db)
+}

@@ -1,0 +1,89 @@
+import { createWriteStream } from 'node:fs'
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { badInputsOf } from '#codec/packaging-orders.ts'
+import { PackagingProcess } from '#codec/packaging-process.ts'
+import type { PackageFacts, PackageOrder } from '#codec/transcoding.ts'
+import { AppError, toAppError } from '#lib/errors.ts'
+import { silenceMs } from './codec-silence.ts'
+import { localFile, watchProcess, type RunContext, type SpecOf, type TaskRunner } from './task-runner.ts'
+
+export const makePictures: TaskRunner<'pictures'> = async (spec, context) => {
+  await using process = new PackagingProcess({ log: context.log, silenceMs })
+  watchProcess(process, context)
+  const { source, timeline, picture, posterAtMs, tiles } = spec
+  const order = { sourceUrl: context.urlOf(source), timeline, picture, posterAtMs, tiles, outputDirectory: context.directory }
+  const { files } = await process.pictures(order, context)
+  return { output: { kind: 'pictures' }, files: files.map((file) => localFile(file, context.directory)) }
+}
+
+export const packageRenditions: TaskRunner<'package'> = async (spec, context) => {
+  const outputDirectory = join(context.directory, 'out')
+  await mkdir(outputDirectory)
+  const facts = await packageTracks(spec, { context, outputDirectory })
+  const pictures = await Promise.all(spec.pictures.map((name) => fetchPicture(name, { context, outputDirectory })))
+  const files = [...facts.files, ...pictures]
+  return { output: { kind: 'package', facts: { ...facts, files } }, files: files.map((file) => localFile(file, outputDirectory)) }
+}
+
+type Place = { readonly context: RunContext; readonly outputDirectory: string }
+
+/** An input that is at fault is named as the task names it: `details.badInputs`. */
+async function packageTracks(spec: SpecOf<'package'>, { context, outputDirectory }: Place): Promise<PackageFacts> {
+  await using process = new PackagingProcess({ log: context.log, silenceMs })
+  watchProcess(process, context)
+  try {
+    return await process.package(packageOrder(spec, { context, outputDirectory }), context)
+  } catch (cause) {
+    const badInputs = badInputsOf(cause).flatMap(({ track: trackName, input }) => {
+      const track = spec.tracks.find(({ track: { name } }) => name === trackName)
+      return track?.inputs[input]?.name ?? []
+    })
+    if (badInputs.length === 0) throw cause
+    const { code, message } = toAppError(cause)
+    throw new AppError(code, message, { cause, details: { badInputs } })
+  }
+}
+
+function packageOrder(spec: SpecOf<'package'>, { context: { urlOf }, outputDirectory }: Place): PackageOrder {
+  const { format, timeline, segmentMs, tracks, vmaf } = spec
+  return {
+    format,
+    timeline,
+    segmentMs,
+    outputDirectory,
+    tracks: tracks.map(({ track, inputs }) => ({
+      ...track,
+      inputs: inputs.map(({ name, sha256, frameCount }) => ({ url: urlOf(name), sha256, frameCount })),
+    })),
+    ...(vmaf && { vmaf: { sourceUrl: urlOf(vmaf.source), seconds: vmaf.seconds, picture: vmaf.picture } }),
+  }
+}
+
+/** A picture of another task goes into what is published as it is. */
+async function fetchPicture(name: string, { context, outputDirectory }: Place): Promise<PackageFacts['files'][number]> {
+  const path = join(outputDirectory, plainName(name))
+  const response = await fetch(context.urlOf(name), { signal: context.signal })
+  if (!response.ok || response.body === null) throw new AppError('SOURCE_UNREACHABLE', `picture "${name}" cannot be read`)
+  await pipeline(Readable.fromWeb(response.body), createWriteStream(path), { signal: context.signal })
+  const { size } = await stat(path)
+  return { name: plainName(name), sizeBytes: size, contentType: contentTypeOf(name) }
+}
+
+function plainName(name: string): string {
+  if (/^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$/.test(name)) return name
+  throw new AppError('MALFORMED', `"${name}" is no name for a file that is published`)
+}
+
+const contentTypes: Readonly<Record<string, string>> = {
+  jpg: 'image/jpeg',
+  png: 'image/png',
+  webp: 'image/webp',
+  vtt: 'text/vtt',
+}
+
+function contentTypeOf(name: string): string {
+  return contentTypes[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
+}

@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { toAppError } from '#lib/errors.ts'
+import type { SourceFile } from './source-file.ts'
+
+/** One request of libav: the whole file or the rest from some byte. A file that breaks off in the middle ends the connection; it never looks whole. */
+export async function answerWithFile(
+  { file, onServed }: { file: SourceFile; onServed: (bytes: number) => void },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const sizeBytes = await file.loadSize()
+    const range = parseRange(request.headers.range, sizeBytes)
+    if (range === 'outside') {
+      response.writeHead(416, { 'content-range': `bytes */${sizeBytes}`, 'content-length': 0 }).end()
+      return
+    }
+    const { firstByte, lastByte } = range ?? { firstByte: 0, lastByte: sizeBytes - 1 }
+    response.writeHead(range ? 206 : 200, {
+      'accept-ranges': 'bytes',
+      'content-type': 'application/octet-stream',
+      'content-length': lastByte - firstByte + 1,
+      ...(range && { 'content-range': `bytes ${firstByte}-${lastByte}/${sizeBytes}` }),
+    })
+    if (request.method !== 'HEAD') await send(file.read(firstByte, lastByte), { response, onServed })
+    response.end()
+  } catch (thrown) {
+    const { code, message } = toAppError(thrown)
+    if (response.headersSent) response.destroy()
+    else response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' }).end(`${code}: ${message}\n`)
+  }
+}
+
+/** At the reader's pace; stops when it is gone. */
+async function send(
+  pieces: AsyncIterable<Buffer>,
+  { response, onServed }: { response: ServerResponse; onServed: (bytes: number) => void },
+): Promise<void> {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  for await (const piece of pieces) {
+    if (response.destroyed) return
+    onServed(piece.length)
+    if (response.write(piece)) continue
+    await once(response, 'drain', { signal: gone.signal }).catch(() => undefined)
+  }
+}
+
+/** The one range of the header, cut at the end of the file. Absent, or in a form that we do not know: the whole file. */
+function parseRange(
+  header: string | undefined,
+  sizeBytes: number,
+): { firstByte: number; lastByte: number } | 'outside' | undefined {
+  const match = /^bytes=(\d+)-(\d*)$/.exec(header ?? '')
+  if (!match) return undefined
+  const firstByte = Number(match[1])
+  if (firstByte >= sizeBytes) return 'outside'
+  const lastByte = match[2] === '' ? sizeBytes - 1 : Math.min(sizeBytes - 1, Number(match[2]))
+  return lastByte < firstByte ? undefined : { firstByte, lastByte }
+}

@@ -1,0 +1,93 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { taskKinds } from '../model.ts'
+import type { RunOutcome, TaskRun } from './task-run.ts'
+import type { WorkerObserver } from './worker-observer.ts'
+import type { WorkerStatus } from './worker.ts'
+
+/** What is asked for at each scrape. */
+export type WorkerFigures = {
+  readonly status: WorkerStatus
+  /** Kinds of the tasks that run. */
+  readonly running: readonly string[]
+  readonly apiFailures: number
+}
+
+const durationBuckets = [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800]
+
+/** Figures of one worker, all with the prefix `millrace_worker_`. */
+export class WorkerMetrics implements WorkerObserver {
+  readonly registry = new Registry()
+  readonly #tasks = this.#counter('tasks_total', 'Attempts that ended, by kind of task and outcome.', ['kind', 'outcome'])
+  readonly #frames = this.#counter('frames_total', 'Frames that ended attempts had moved.', ['kind'])
+  readonly #sourceBytes = this.#counter('source_bytes_total', 'Bytes of inputs that were fetched.', [])
+  readonly #heartbeats = this.#counter('heartbeats_total', 'Heartbeats, by whether the API answered.', ['result'])
+  readonly #durations = new Histogram({
+    name: 'millrace_worker_task_duration_seconds',
+    help: 'From the claim of a task until its outcome was told.',
+    labelNames: ['kind'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  })
+
+  get contentType(): string {
+    return this.registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  /** Adds what is asked for at each scrape. Once for a worker. */
+  watch(figures: () => WorkerFigures): void {
+    this.#gauge('slots', 'Slots that the worker has.', () => figures().status.slots)
+    this.#gauge('used_slots', 'Slots that tasks take.', () => figures().status.usedSlots)
+    this.#gauge('registered', '1 while the API knows the worker and answers it.', () =>
+      figures().status.state === 'working' || figures().status.state === 'draining' ? 1 : 0,
+    )
+    this.#gauge('blocked', '1 while the worker takes no work for a reason of its own, such as a full disk.', () =>
+      figures().status.obstacle === undefined ? 0 : 1,
+    )
+    this.#gauge('api_failures', 'Requests to the API without an answer, since the start.', () => figures().apiFailures)
+    const { registry } = this
+    new Gauge({
+      name: 'millrace_worker_running_tasks',
+      help: 'Tasks that run, by kind.',
+      labelNames: ['kind'],
+      registers: [registry],
+      collect() {
+        const { running } = figures()
+        for (const kind of taskKinds) this.set({ kind }, running.filter((one) => one === kind).length)
+      },
+    })
+  }
+
+  onTaskEnded(run: TaskRun, outcome: RunOutcome): void {
+    const { kind } = run.task.spec
+    this.#tasks.inc({ kind, outcome: outcome.kind })
+    this.#frames.inc({ kind }, run.held.frames)
+    this.#durations.observe({ kind }, (performance.now() - run.startedAtMs) / 1000)
+  }
+
+  onSourceBytes(bytes: number): void {
+    this.#sourceBytes.inc(bytes)
+  }
+
+  onHeartbeat(isAnswered: boolean): void {
+    this.#heartbeats.inc({ result: isAnswered ? 'answered' : 'failed' })
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name: `millrace_worker_${name}`, help, labelNames, registers: [this.registry] })
+  }
+
+  #gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name: `millrace_worker_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value())
+      },
+    })
+  }
+}
