@@ -16,13 +16,15 @@ const mayImport: Record<string, readonly string[]> = {
   eventlog: ['lib', 'bytes', 'formats', 'store'],
   'servers/kafka': ['lib', 'bytes', 'formats', 'eventlog'],
   'servers/grpc': ['lib', 'bytes', 'formats', 'eventlog'],
+  jobs: ['lib', 'store', 'codec'],
   auth: ['lib', 'store'],
   ops: ['lib', 'store'],
-  api: ['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'auth', 'ops'],
-  roles: 'lib bytes formats store codec live eventlog auth ops api servers/rtsp servers/hls servers/kafka servers/grpc'.split(
-    ' ',
-  ),
-  cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'roles', 'codec'],
+  api: ['lib', 'bytes', 'formats', 'store', 'codec', 'live', 'eventlog', 'jobs', 'auth', 'ops'],
+  roles:
+    'lib bytes formats store codec live eventlog jobs auth ops api servers/rtsp servers/hls servers/kafka servers/grpc'.split(
+      ' ',
+    ),
+  cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'api/job-contract.ts', 'roles', 'codec'],
 }
 
 /** Modules that a folder must not reach for. */

@@ -194,6 +194,13 @@ const rangeFields = {
 }
 export const timeRangeQuerySchema = Type.Object(rangeFields, closed)
 export type TimeRangeQuery = Static<typeof timeRangeQuerySchema>
+export const exportQuerySchema = Type.Object(
+  {
+    ...rangeFields,
+    access: Type.Optional(Type.String({ maxLength: 100, description: 'Permission that Millrace gave with the address.' })),
+  },
+  closed,
+)
 
 /** A stretch without a gap. */
 export const timelineRangeSchema = Type.Object(

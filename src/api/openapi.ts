@@ -8,6 +8,11 @@ const tags = [
   { name: 'events', description: 'What happens.' },
   { name: 'topics', description: 'The event log: topics and their records.' },
   { name: 'groups', description: 'Consumer groups, and how far they have come.' },
+  { name: 'jobs', description: 'Encoding: what is to be done, how far it is, and what came of it.' },
+  { name: 'scenarios', description: 'Named ways to encode.' },
+  { name: 'nodes', description: 'The workers of the fleet.' },
+  { name: 'workers', description: 'What workers say to the server; nothing for people.' },
+  { name: 'objects', description: 'Files, for whoever has a signed address.' },
   { name: 'status', description: 'The process.' },
   { name: 'health', description: 'For whoever watches over processes.' },
 ]

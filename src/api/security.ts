@@ -40,8 +40,14 @@ const exposedHeaders = [
 
 /** Decides who may do what. */
 interface AccessControl {
-  /** Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name. */
-  check(request: { authorization?: string; method: string; path: string; remoteAddress: string }): Promise<void> | void
+  /** Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name, `url` is the path with its query. */
+  check(request: {
+    authorization?: string
+    method: string
+    path: string
+    url: string
+    remoteAddress: string
+  }): Promise<void> | void
 }
 
 export type SecurityDeps = {
@@ -61,7 +67,7 @@ export async function registerSecurity(app: App, { allowedOrigins = [], access }
   if (allowedOrigins.length > 0) {
     await app.register(cors, {
       origin: isAnyAllowed ? '*' : [...allowedOrigins],
-      methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders,
       maxAge: 600,
       strictPreflight: false,
@@ -84,6 +90,7 @@ function registerAccess(app: App, access: AccessControl): void {
       ...(authorization === undefined ? {} : { authorization }),
       method: request.method,
       path: request.url.split('?', 1)[0] ?? '/',
+      url: request.url,
       remoteAddress: request.ip,
     })
   })

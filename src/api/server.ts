@@ -16,6 +16,14 @@ import { consumeRoutes } from './routes/consume.ts'
 import { type EventRouteDeps, eventRoutes } from './routes/events.ts'
 import { type GroupRouteDeps, groupRoutes } from './routes/groups.ts'
 import { type HealthRouteDeps, healthRoutes } from './routes/health.ts'
+import type { JobServices } from './job-services.ts'
+import { jobFileRoutes } from './routes/job-files.ts'
+import { jobSourceRoutes } from './routes/job-sources.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { nodeRoutes } from './routes/nodes.ts'
+import { objectRoutes, type ObjectRouteDeps } from './routes/objects.ts'
+import { scenarioRoutes } from './routes/scenarios.ts'
+import { workerRoutes } from './routes/worker.ts'
 import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
 import { produceRoutes } from './routes/produce.ts'
 import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
@@ -35,11 +43,15 @@ export type LiveServices = StreamRouteDeps & {
 /** Of a node that has the event log. */
 export type LogServices = TopicRouteDeps & GroupRouteDeps & Omit<EventRouteDeps, 'log'>
 
+/** Of a node that takes jobs. */
+export type FleetServices = JobServices & ObjectRouteDeps
+
 /** All that the routes work on. What a node does not have has no routes there. */
 type ApiServices = HealthRouteDeps &
   ConfigRouteDeps & {
     readonly live?: LiveServices
     readonly records?: LogServices
+    readonly jobs?: FleetServices
   }
 
 export type ApiServerDeps = ApiServices &
@@ -188,7 +200,7 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
 }
 
 function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal): void {
-  const { live, records, clock, log } = services
+  const { live, records, jobs, clock, log } = services
   healthRoutes(app, services)
   void app.register(
     async (v1: App) => {
@@ -203,6 +215,15 @@ function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal)
         produceRoutes(v1, { ...records, clock })
         consumeRoutes(v1, records, closing)
         groupRoutes(v1, records)
+      }
+      if (jobs) {
+        jobRoutes(v1, { jobs })
+        jobSourceRoutes(v1, { jobs })
+        jobFileRoutes(v1, { jobs })
+        scenarioRoutes(v1, { jobs })
+        nodeRoutes(v1, { jobs })
+        workerRoutes(v1, { jobs }, closing)
+        objectRoutes(v1, jobs)
       }
       statusRoutes(v1, services)
       configRoutes(v1, services)

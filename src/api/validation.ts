@@ -20,9 +20,10 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const value = isText ? withNumbers(schema, input) : input
     if (Value.Check(schema, value)) return { value }
     const issues = requestIssues(schema, value, part)
-    const [first] = issues
+    // Beyond some errors of one kind the library tells no others.
+    const [first = { path: part, message: 'has fields that are not known' }] = issues
     const rest = issues.length > 1 ? ` (and ${issues.length - 1} more, see details.issues)` : ''
-    return { error: new AppError('REQUEST_INVALID', `${first?.path} ${first?.message}${rest}`, { details: { issues } }) }
+    return { error: new AppError('REQUEST_INVALID', `${first.path} ${first.message}${rest}`, { details: { issues } }) }
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Type, type Static } from 'typebox'
 
 /** One `[[users]]` entry. Names of streams may hold `*`, which stands for anything. */
@@ -15,11 +16,19 @@ export type User = Static<typeof userSchema>
 
 export type StreamAction = 'publish' | 'read'
 
+/** Name and password of the process itself. */
+export type OwnCredentials = { readonly name: string; readonly password: string }
+
 type Grant = { readonly password: string; readonly isAdmin: boolean; readonly patterns: Record<StreamAction, readonly RegExp[]> }
+
+/** Not among the names that a user may have. */
+const ownName = 'millrace internal'
 
 /** Who may publish and read what. Without users everything is open: the servers then listen on loopback only. */
 export class AccessList {
   #grants = new Map<string, Grant>()
+  /** By which parts of this process reach each other: may do everything, and is no user that anybody could write down. */
+  readonly own: OwnCredentials = { name: ownName, password: randomBytes(24).toString('base64url') }
 
   constructor(users: readonly User[]) {
     this.replace(users)
@@ -41,15 +50,17 @@ export class AccessList {
   }
 
   findPassword(user: string): string | undefined {
+    if (user === ownName) return this.own.password
     return this.#grants.get(user)?.password
   }
 
   isAdmin(user: string): boolean {
+    if (user === ownName) return true
     return this.#grants.get(user)?.isAdmin ?? false
   }
 
   isAllowed(user: string | undefined, action: StreamAction, stream: string): boolean {
-    if (!this.isRequired()) return true
+    if (!this.isRequired() || user === ownName) return true
     const grant = user === undefined ? undefined : this.#grants.get(user)
     return grant?.patterns[action].some((pattern) => pattern.test(stream)) ?? false
   }

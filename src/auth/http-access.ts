@@ -1,24 +1,33 @@
 import { timingSafeEqual } from 'node:crypto'
 import { AppError } from '#lib/errors.ts'
 import type { AccessList } from './access.ts'
+import type { UrlSigner } from './url-signer.ts'
 
-/** One request, as far as it matters here. `authorization` is the header of that name. */
-export type HttpRequest = { readonly authorization?: string; readonly method: string; readonly path: string }
+/** One request, as far as it matters here. `authorization` is the header of that name; `url` is the path with its query. */
+export type HttpRequest = {
+  readonly authorization?: string
+  readonly method: string
+  readonly path: string
+  readonly url: string
+}
 
 /**
  * Who may do what over HTTP, by Basic credentials (RFC 7617) against the same users as RTSP: looking at a stream takes the right to read it,
- * changing anything takes `admin`. Without users everything is open.
+ * changing anything takes `admin`. An address that was signed needs no credentials to be read. Without users everything is open.
  */
 export class HttpAccess {
   readonly #users: AccessList
+  readonly #signer: UrlSigner
 
-  constructor(users: AccessList) {
+  constructor({ users, signer }: { users: AccessList; signer: UrlSigner }) {
     this.#users = users
+    this.#signer = signer
   }
 
   /** Throws `UNAUTHORIZED` or `FORBIDDEN`. */
-  check({ authorization, method, path }: HttpRequest): void {
+  check({ authorization, method, path, url }: HttpRequest): void {
     if (!this.#users.isRequired()) return
+    if (isRead(method) && this.#signer.isSigned(url)) return
     const user = this.#authenticate(authorization)
     if (user === undefined)
       throw new AppError('UNAUTHORIZED', 'user and password are missing or wrong; send them as HTTP Basic credentials')

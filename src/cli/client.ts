@@ -18,7 +18,7 @@ const timeoutMs = 30_000
 
 type Query = Readonly<Record<string, string | number | undefined>>
 type Call = {
-  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly query?: Query
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
@@ -97,6 +97,11 @@ export class ApiClient {
     const url = this.#urlOf('events', query)
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
     return { url, headers: this.#headers }
+  }
+
+  /** A path of the server as an address that a player or browser can open. */
+  addressOf(path: string): string {
+    return new URL(path, this.#base).href
   }
 
   /** `API_UNREACHABLE` with what to do, for whatever kept us from an answer. */

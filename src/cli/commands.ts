@@ -5,11 +5,25 @@ import { events } from './events.ts'
 import { groupsDescribe } from './groups-describe.ts'
 import { groupsList } from './groups-list.ts'
 import { groupsReset } from './groups-reset.ts'
+import { jobsCancel } from './jobs-cancel.ts'
+import { jobsList } from './jobs-list.ts'
+import { jobsLogs } from './jobs-logs.ts'
+import { jobsRetry } from './jobs-retry.ts'
+import { jobsShow } from './jobs-show.ts'
+import { jobsSubmit } from './jobs-submit.ts'
+import { jobsWatch } from './jobs-watch.ts'
 import { logRebuild } from './log-rebuild.ts'
 import { logVerify } from './log-verify.ts'
+import { nodesDrain } from './nodes-drain.ts'
+import { nodesList } from './nodes-list.ts'
+import { nodesRemove } from './nodes-remove.ts'
 import { produce } from './produce.ts'
 import { recordingsExport } from './recordings-export.ts'
 import { recordingsList } from './recordings-list.ts'
+import { scenariosAdd } from './scenarios-add.ts'
+import { scenariosList } from './scenarios-list.ts'
+import { scenariosRemove } from './scenarios-remove.ts'
+import { scenariosShow } from './scenarios-show.ts'
 import { serve } from './serve.ts'
 import { streamsAdd } from './streams-add.ts'
 import { streamsList } from './streams-list.ts'
@@ -39,6 +53,20 @@ export const commands: readonly Command[] = [
   recordingsList,
   recordingsExport,
   events,
+  jobsSubmit,
+  jobsList,
+  jobsShow,
+  jobsWatch,
+  jobsLogs,
+  jobsCancel,
+  jobsRetry,
+  scenariosList,
+  scenariosShow,
+  scenariosAdd,
+  scenariosRemove,
+  nodesList,
+  nodesDrain,
+  nodesRemove,
   topicsList,
   topicsDescribe,
   topicsCreate,
@@ -56,6 +84,9 @@ export const commands: readonly Command[] = [
 export const groups: Readonly<Record<string, string>> = {
   streams: 'Streams of a running server',
   recordings: 'Recorded files of a running server',
+  jobs: 'Encoding jobs of a running server',
+  scenarios: 'Scenarios of a running server: named ways to encode',
+  nodes: 'Workers that encode for a running server',
   topics: 'Topics of the event log of a running server',
   groups: 'Consumer groups of a running server',
   log: 'Stored records of the event log, without a server',

@@ -51,8 +51,12 @@ export function describeProgress({
   const speed = `${formatBytes(bytesPerMs * 1000)}/s`
   if (totalBytes === undefined || totalBytes <= 0) return `${formatBytes(doneBytes)}  ${speed}`
   const share = Math.min(1, doneBytes / totalBytes)
-  const filled = Math.round(share * barWidth)
-  const bar = `[${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}]`
   const left = bytesPerMs > 0 ? `  ${formatDuration((totalBytes - doneBytes) / bytesPerMs)} left` : ''
-  return `${bar} ${Math.floor(share * 100)} %  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}  ${speed}${left}`
+  return `${progressBar(share)} ${Math.floor(share * 100)} %  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}  ${speed}${left}`
+}
+
+/** `[######............]` for a share from 0 to 1. */
+export function progressBar(share: number, width = barWidth): string {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * width)
+  return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`
 }

@@ -38,10 +38,15 @@ export const serve = defineCommand({
       await reloadUntilStopped(node, { reloads, log, load })
       log.info('stopping')
     } finally {
-      await stopWithin(node, settings.server.shutdownSeconds)
+      await stopWithin(node, stopSeconds(settings, options.role))
     }
   },
 })
+
+/** A worker by itself finishes what it has before it goes. */
+function stopSeconds({ server, worker }: Settings, role: Role): number {
+  return server.shutdownSeconds + (role === 'worker' ? worker.drainSeconds : 0)
+}
 
 /** Where to look, for whoever started it. */
 export function describeNode(
@@ -55,7 +60,7 @@ export function describeNode(
     ['  RTSP', addresses.rtsp],
     ['  Kafka', addresses.kafka],
     ['  gRPC', addresses.grpc],
-    ['  Metrics', addresses.metrics],
+    ['  Metrics', addresses.metrics ?? addresses.worker],
     ['  Data', server.dataDirectory],
     ['  Configuration', file ?? 'defaults and environment'],
   ])

@@ -1,10 +1,12 @@
 import { join, resolve } from 'node:path'
 import { ApiServer, type LiveServices } from '#api/server.ts'
+import { jobMedia } from '#api/job-media.ts'
 import type { Mount } from '#api/mounts.ts'
 import type { WatchEndpoints } from '#api/stream-view.ts'
 import type { PartView, SettingView } from '#api/contract.ts'
 import { AccessList } from '#auth/access.ts'
 import { HttpAccess } from '#auth/http-access.ts'
+import { UrlSigner } from '#auth/url-signer.ts'
 import type { LogAgent } from '#eventlog/agent.ts'
 import type { PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -26,15 +28,18 @@ import { RtspServer } from '#servers/rtsp/server.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { observeObjectStore } from '#store/objects/observed-store.ts'
 import { openObjectStore } from '#store/objects/open-object-store.ts'
-import { openDatabase, sqliteUrl } from '#store/sql/database.ts'
+import { openDatabase } from '#store/sql/database.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { NodeAddresses } from './node.ts'
 import { hlsHub, hlsReaders } from './hls-hub.ts'
+import { openJobs, type JobsPart } from './jobs-part.ts'
 import { openLogAgent, openPlatformEvents } from './log-part.ts'
 import { startGrpc, startKafka } from './log-servers.ts'
 import { logSources } from './log-sources.ts'
 import type { Part } from './roles.ts'
-import type { Settings } from './settings.ts'
+import { loadSigningSecret } from './signing-secret.ts'
+import { startWorkerPart, type WorkerPart } from './worker-part.ts'
+import { databaseUrl, type Settings } from './settings.ts'
 
 /** What every part is built from. `settings` and `showConfiguration` are replaced by a reload. */
 export type PartContext = {
@@ -58,8 +63,11 @@ export class NodeParts {
   #objects: ObjectStore | undefined
   #log: LogAgent | undefined
   #events: PlatformEvents | undefined
+  #jobs: JobsPart | undefined
+  #worker: WorkerPart | undefined
   #recordings: Recordings | undefined
   #streams: StreamRegistry | undefined
+  #signer: UrlSigner | undefined
   #hls: HlsHandler | undefined
   #rtsp: RtspServer | undefined
   #kafka: KafkaServer | undefined
@@ -74,10 +82,12 @@ export class NodeParts {
     events: async () => (this.#events = await openPlatformEvents(required(this.#log), this.#context)),
     recordings: async () => (this.#recordings = await this.#openRecordings()),
     streams: () => this.#openStreams(),
+    jobs: async () => (this.#jobs = await this.#openJobs()),
     rtsp: async () => (this.#rtsp = await this.#startRtsp()),
     kafka: async () => (this.#kafka = await startKafka(this.#logServerDeps)),
     grpc: async () => (this.#grpc = await startGrpc(this.#logServerDeps)),
     api: async () => (this.#api = await this.#startApi()),
+    worker: async () => (this.#worker = await this.#startWorker()),
     metrics: async () => (this.#metricsServer = await this.#startMetrics()),
   }
 
@@ -100,6 +110,7 @@ export class NodeParts {
       ...(kafka ? { kafka } : {}),
       ...(grpc ? { grpc } : {}),
       ...(metrics ? { metrics } : {}),
+      ...(this.#worker?.url === undefined ? {} : { worker: this.#worker.url }),
     }
   }
 
@@ -136,8 +147,7 @@ export class NodeParts {
 
   #openDatabase(): Promise<Database> {
     const { settings, log, clock } = this.#context
-    const url = settings.database.url ?? sqliteUrl(join(settings.server.dataDirectory, 'millrace.sqlite'))
-    return openDatabase({ url, log, clock })
+    return openDatabase({ url: databaseUrl(settings), log, clock })
   }
 
   #openRecordings(): Promise<Recordings> {
@@ -207,16 +217,46 @@ export class NodeParts {
       host: settings.api.host,
       port: settings.api.port,
       allowedOrigins: settings.api.allowedOrigins,
-      access: new HttpAccess(this.#access),
+      access: new HttpAccess({ users: this.#access, signer: required(this.#signer) }),
       webDirectory,
       observer: this.#metrics,
       ...(live && { live, mounts: [live.hls] }),
       ...(records && { records }),
+      jobs: required(this.#jobs).services,
       config: { list: () => this.#context.showConfiguration() },
       node: { ...identity, parts: () => this.#partViews() },
       clock,
       log,
     })
+  }
+
+  async #openJobs(): Promise<JobsPart> {
+    const { settings, clock } = this.#context
+    const secret = await loadSigningSecret(settings.server.dataDirectory)
+    const signer = (this.#signer = new UrlSigner({ secret, clock }))
+    const [streams, recordings] = [this.#streams, this.#recordings]
+    const credential = (): string | undefined =>
+      this.#access.isRequired() ? `${this.#access.own.name}:${this.#access.own.password}` : undefined
+    const rtspPort = (): number | undefined => this.#rtsp?.port
+    const media = streams && recordings && jobMedia({ streams, playback: recordings.playback, signer, rtspPort, credential })
+    const part = await openJobs({
+      ...this.#context,
+      database: required(this.#database),
+      objects: required(this.#objects),
+      secret,
+      media,
+      events: this.#events,
+      observer: this.#metrics.jobs,
+    })
+    this.#metrics.jobs.attach(() => part.fleet)
+    return part
+  }
+
+  async #startWorker(): Promise<WorkerPart | undefined> {
+    const { settings, identity, log } = this.#context
+    if (!settings.worker.enabled) return undefined
+    const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
+    return await startWorkerPart({ settings, version: identity.version, own, log })
   }
 
   /** Streams and recordings as the API serves them; undefined where this node has none. */

@@ -25,6 +25,8 @@ export type NodeAddresses = {
   readonly kafka?: string
   readonly grpc?: string
   readonly metrics?: string
+  /** Of a worker that runs by itself. */
+  readonly worker?: string
 }
 
 /**

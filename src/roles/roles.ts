@@ -14,15 +14,19 @@ export const parts = {
   rtsp: { needs: ['streams'], sections: ['rtsp'], canRestart: true },
   kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },
   grpc: { needs: ['log'], sections: ['grpc', 'tls'], canRestart: true },
-  api: { needs: ['database'], sections: ['api'], canRestart: true },
+  jobs: { needs: ['database', 'objects'], sections: ['jobs', 'scenarios'], canRestart: false },
+  api: { needs: ['database', 'jobs'], sections: ['api'], canRestart: true },
+  worker: { needs: [], sections: ['worker'], canRestart: true },
   metrics: { needs: [], sections: ['metrics'], canRestart: true },
 } as const satisfies Record<string, { needs: readonly string[]; sections: readonly (keyof Settings)[]; canRestart: boolean }>
 
 export type Part = keyof typeof parts
 
-/** What `--role` names. One process with everything is the usual one. */
+/** What `--role` names. One process with everything is the usual one; `api` is the control plane of a fleet alone, `worker` does its work. */
 export const roles = {
-  all: ['rtsp', 'kafka', 'grpc', 'api', 'metrics'],
+  all: ['rtsp', 'kafka', 'grpc', 'api', 'worker', 'metrics'],
+  api: ['api', 'metrics'],
+  worker: ['worker'],
 } as const satisfies Record<string, readonly Part[]>
 
 export type Role = keyof typeof roles

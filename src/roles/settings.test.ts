@@ -31,6 +31,7 @@ test('the example changes nothing, and is valid with every setting taken in', as
   const takenIn = await loadText(example.replaceAll(/^#(?=[^ #\n])/gm, ''), {
     CAMERA_PASSWORD: 'secret',
     SECRET_ACCESS_KEY: 'key',
+    CREDENTIAL: 'worker:secret',
   })
   assert.deepEqual(Object.keys(takenIn.streams), ['lobby', 'site-2/gate'])
   assert.equal(takenIn.users[0]?.password, 'secret')

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Type, type Static, type TObject, type TProperties } from 'typebox'
 import { userSchema } from '#auth/access.ts'
 import { logLevels } from '#lib/log.ts'
@@ -11,10 +12,13 @@ import {
   streamNamePattern,
   streamSpecSchema,
 } from '#live/settings.ts'
+import { fileScenarioProblems, scenariosSettingsSchema } from '#jobs/scenarios/file-scenarios.ts'
+import { jobsSettingsProblems, jobsSettingsSchema, workerSettingsSchema } from '#jobs/settings.ts'
 import { logSettingsSchema } from '#eventlog/settings.ts'
 import { grpcSettingsSchema } from '#servers/grpc/settings.ts'
 import { kafkaSettingsSchema } from '#servers/kafka/settings.ts'
 import { rtspSettingsSchema } from '#servers/rtsp/settings.ts'
+import { sqliteUrl } from '#store/sql/database.ts'
 import { databaseSettingsSchema, objectsSettingsSchema } from '#store/settings.ts'
 
 const closed = { additionalProperties: false } as const
@@ -119,6 +123,9 @@ export const settingsSchema = Type.Object(
     kafka: section(kafkaSettingsSchema, 'The event log for Kafka clients.'),
     grpc: section(grpcSettingsSchema, 'The event log over gRPC.'),
     tls: tlsSettingsSchema,
+    jobs: section(jobsSettingsSchema, 'Jobs: how their tasks are given to workers.'),
+    worker: section(workerSettingsSchema, 'The worker: what this process takes on of the work.'),
+    scenarios: scenariosSettingsSchema,
     live: section(liveSettingsSchema, 'All streams together: limits, queues, reconnection, packaging.'),
     recordings: section(recordingsSettingsSchema, 'All recordings together; what is kept of each stream is its own affair.'),
     streamDefaults: section(
@@ -149,6 +156,11 @@ export const settingsSchema = Type.Object(
   closed,
 )
 export type Settings = Static<typeof settingsSchema>
+
+/** The database that is set, or the one in the data directory. */
+export function databaseUrl({ database, server }: Settings): string {
+  return database.url ?? sqliteUrl(join(server.dataDirectory, 'millrace.sqlite'))
+}
 
 export const environmentPrefix = 'MILLRACE_'
 
@@ -194,7 +206,13 @@ export function loadSettings({ file, environment, flags = [] }: LoadSettingsOpti
     ignoredVariables,
     aliases: environmentAliases,
     flags,
-    rules: (settings) => [...doubledUsers(settings), ...crossedRetries(settings), ...halfTls(settings)],
+    rules: (settings) => [
+      ...doubledUsers(settings),
+      ...crossedRetries(settings),
+      ...halfTls(settings),
+      ...jobsSettingsProblems(settings),
+      ...fileScenarioProblems(settings.scenarios),
+    ],
   })
 }
 
@@ -213,13 +231,14 @@ export function checkListenAddresses(settings: Settings): void {
   )
 }
 
-function listeners({ api, rtsp, metrics, kafka, grpc }: Settings): { key: string; host: string }[] {
+function listeners({ api, rtsp, metrics, kafka, grpc, worker }: Settings): { key: string; host: string }[] {
   return [
     { key: 'api.host', host: api.host },
     { key: 'rtsp.host', host: rtsp.host },
     ...(kafka.enabled ? [{ key: 'kafka.host', host: kafka.host }] : []),
     ...(grpc.enabled ? [{ key: 'grpc.host', host: grpc.host }] : []),
     ...(metrics.enabled ? [{ key: 'metrics.host', host: metrics.host }] : []),
+    ...(worker.enabled ? [{ key: 'worker.metricsHost', host: worker.metricsHost }] : []),
   ]
 }
 

@@ -14,6 +14,8 @@ const startTimeoutMs = 20_000
 const stopTimeoutMs = 15_000
 
 export type MillraceOptions = {
+  /** What it does; `all` without a worker when absent. */
+  readonly role?: 'all' | 'api' | 'worker'
   /** More arguments of `serve`. */
   readonly args?: readonly string[]
   /** Configuration, TOML. Ports and data directory are set over it. */
@@ -22,14 +24,8 @@ export type MillraceOptions = {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-/** Where it listens, as its log says. */
-type Addresses = {
-  readonly api: string
-  readonly rtsp: string
-  readonly kafka: string
-  readonly grpc: string
-  readonly metrics: string
-}
+/** Where it listens, as its log says; what its role does not have is absent. */
+type Addresses = Readonly<Partial<Record<'api' | 'rtsp' | 'kafka' | 'grpc' | 'metrics' | 'worker', string>>>
 
 /** Starts the real program on free ports of the loopback interface, with a data directory that is removed in the end. */
 export async function startMillrace(options: MillraceOptions = {}): Promise<Millrace> {
@@ -70,23 +66,27 @@ export class Millrace implements AsyncDisposable {
 
   /** `http://127.0.0.1:<port>`: API, HLS, web application. */
   get url(): string {
-    return this.#knownAddresses.api
+    return this.#addressOf('api')
   }
   /** `rtsp://127.0.0.1:<port>` */
   get rtspUrl(): string {
-    return this.#knownAddresses.rtsp
+    return this.#addressOf('rtsp')
   }
   /** `http://127.0.0.1:<port>/metrics` */
   get metricsUrl(): string {
-    return this.#knownAddresses.metrics
+    return this.#addressOf('metrics')
+  }
+  /** Of a worker: `http://127.0.0.1:<port>`. */
+  get workerUrl(): string {
+    return this.#addressOf('worker')
   }
   /** `127.0.0.1:<port>` */
   get kafkaAddress(): string {
-    return this.#knownAddresses.kafka
+    return this.#addressOf('kafka')
   }
   /** `127.0.0.1:<port>` */
   get grpcAddress(): string {
-    return this.#knownAddresses.grpc
+    return this.#addressOf('grpc')
   }
   get process(): ChildProcess {
     if (!this.#running) throw new Error('Millrace does not run')
@@ -102,7 +102,7 @@ export class Millrace implements AsyncDisposable {
   async start(): Promise<void> {
     const file = join(this.directory, 'millrace.toml')
     await writeFile(file, this.#options.config ?? '', { mode: 0o600 })
-    const child = spawn(process.execPath, [mainScript, 'serve', '--config', file, ...(this.#options.args ?? [])], {
+    const child = spawn(process.execPath, [mainScript, 'serve', '--config', file, ...this.#arguments()], {
       cwd: this.directory,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -144,9 +144,15 @@ export class Millrace implements AsyncDisposable {
     await this.#temporary[Symbol.asyncDispose]()
   }
 
-  get #knownAddresses(): Addresses {
-    if (!this.#addresses) throw new Error('Millrace has not started')
-    return this.#addresses
+  #addressOf(name: keyof Addresses): string {
+    const address = this.#addresses?.[name]
+    if (address === undefined) throw new Error(`Millrace has no address for "${name}": it has not started, or has another role`)
+    return address
+  }
+
+  #arguments(): readonly string[] {
+    const { role, args = [] } = this.#options
+    return [...(role === undefined ? [] : ['--role', role]), ...args]
   }
 
   #environment(): NodeJS.ProcessEnv {
@@ -162,6 +168,9 @@ export class Millrace implements AsyncDisposable {
       MILLRACE_KAFKA_PORT: portOf(this.#addresses?.kafka),
       MILLRACE_GRPC_PORT: portOf(this.#addresses?.grpc),
       MILLRACE_METRICS_PORT: portOf(this.#addresses?.metrics),
+      MILLRACE_WORKER_METRICS_PORT: portOf(this.#addresses?.worker),
+      MILLRACE_WORKER_ENABLED: String(this.#options.role === 'worker'),
+      MILLRACE_WORKER_DRAIN_SECONDS: '1',
       ...this.#options.env,
     }
   }
@@ -175,8 +184,8 @@ export class Millrace implements AsyncDisposable {
 /** The line that says that it runs, and where. */
 function findAddresses(line: string): Addresses | undefined {
   if (!line.includes('"millrace is running"')) return undefined
-  const { api, rtsp, kafka, grpc, metrics }: Partial<Addresses> = JSON.parse(line)
-  return api && rtsp && kafka && grpc && metrics ? { api, rtsp, kafka, grpc, metrics } : undefined
+  const addresses: Addresses = JSON.parse(line)
+  return addresses
 }
 
 function hasExited({ exitCode, signalCode }: ChildProcess): boolean {

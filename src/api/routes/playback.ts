@@ -2,7 +2,13 @@ import { Type } from 'typebox'
 import type { PlaybackRange } from '#live/playback/recorded-range.ts'
 import type { PlaybackStretch } from '#live/playback/timeline.ts'
 import type { App } from '../app.ts'
-import { recordingParamsSchema, streamParamsSchema, timelineSchema, timeRangeQuerySchema } from '../contract.ts'
+import {
+  recordingParamsSchema,
+  streamParamsSchema,
+  timelineSchema,
+  timeRangeQuerySchema,
+  exportQuerySchema,
+} from '../contract.ts'
 import { type Media, sendMedia } from '../media-answer.ts'
 import { parseTimeRange } from '../time-range.ts'
 import { failures } from './answers.ts'
@@ -40,7 +46,13 @@ const schemas = {
     response: { 200: playlistSchema, ...failures },
   },
   media: { tags, summary: 'A recorded file; byte ranges work.', params: recordingParamsSchema, response: mediaAnswers },
-  export: { tags, summary: 'A time range as one MP4 to download; byte ranges work.', ...range, response: mediaAnswers },
+  export: {
+    tags,
+    summary: 'A time range as one MP4 to download; byte ranges work.',
+    params: streamParamsSchema,
+    querystring: exportQuerySchema,
+    response: mediaAnswers,
+  },
 }
 /** How long an answer with media takes is up to the client. */
 const config = { isStreaming: true }

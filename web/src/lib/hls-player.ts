@@ -1,3 +1,4 @@
+import type * as HlsModule from 'hls.js/light'
 import type Hls from 'hls.js/light'
 import type { ErrorData, HlsConfig, LevelDetails } from 'hls.js/light'
 import type { ErrorBody } from '#api/contract.ts'
@@ -6,8 +7,9 @@ import type { ErrorBody } from '#api/contract.ts'
  * `live`: low latency, one connection is always held by the playlist.
  * `preview`: a few seconds behind, in whole segments; HTTP/1.1 gives a page six connections, so that a wall of live players would starve.
  * `recording`: from a moment on.
+ * `file`: something with a beginning and an end; it begins when it is told to.
  */
-export type PlayerMode = { readonly kind: 'live' | 'preview' } | { readonly kind: 'recording'; readonly atMs: number }
+export type PlayerMode = { readonly kind: 'live' | 'preview' | 'file' } | { readonly kind: 'recording'; readonly atMs: number }
 
 export type PlayerPosition = {
   /** The moment that is seen, by the clock of the server. */
@@ -44,6 +46,7 @@ const settings: Record<PlayerMode['kind'], Partial<HlsConfig>> = {
     backBufferLength: 4,
   },
   recording: { autoStartLoad: false, maxBufferLength: 20, backBufferLength: 60 },
+  file: { maxBufferLength: 20, backBufferLength: 60 },
 }
 
 const retryFirstMs = 1000
@@ -84,13 +87,13 @@ export class HlsPlayer {
 
   get position(): PlayerPosition {
     const atMs = this.#hls?.playingDate?.getTime()
-    const latencySeconds = this.#options.mode.kind === 'recording' ? 0 : (this.#hls?.latency ?? 0)
+    const latencySeconds = isLive(this.#options.mode) ? (this.#hls?.latency ?? 0) : 0
     return { ...(atMs === undefined ? {} : { atMs }), ...(latencySeconds > 0 ? { latencySeconds } : {}) }
   }
 
   async #open(): Promise<void> {
     const { video, url, mode } = this.#options
-    const module = await import('hls.js/light').catch(() => undefined)
+    const module = await loadLibrary(mode).catch(() => undefined)
     if (this.#listeners.signal.aborted) return
     if (!module) {
       this.#retry('')
@@ -110,7 +113,7 @@ export class HlsPlayer {
       video.src = url
     }
     // Refused where the browser lets nothing start by itself: the controls are there for that.
-    await video.play().catch(() => undefined)
+    if (mode.kind !== 'file') await video.play().catch(() => undefined)
   }
 
   #release(): void {
@@ -157,10 +160,19 @@ export class HlsPlayer {
     const isStill = video.currentTime === this.#lastSeconds && !video.paused && this.#hls !== undefined
     this.#stillTicks = isStill ? this.#stillTicks + 1 : 0
     this.#lastSeconds = video.currentTime
-    if (mode.kind === 'recording' || this.#stillTicks < stalledTicks) return
+    if (!isLive(mode) || this.#stillTicks < stalledTicks) return
     this.#stillTicks = 0
     this.#retry('')
   }
+}
+
+/** Sound that comes in a playlist of its own needs all of hls.js; streams have none. */
+async function loadLibrary({ kind }: PlayerMode): Promise<Pick<typeof HlsModule, 'default' | 'Events'>> {
+  return kind === 'file' ? await import('hls.js') : await import('hls.js/light')
+}
+
+function isLive({ kind }: PlayerMode): boolean {
+  return kind === 'live' || kind === 'preview'
 }
 
 /** Where a moment is in a playlist that may have gaps; the start of the next entry when it is in one. */

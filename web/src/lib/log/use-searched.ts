@@ -17,10 +17,11 @@ export type Searched<T> = Polled<Page<T>> & {
   move(direction: -1 | 1): void
 }
 
-/** A long list of the server, searched there and seen page by page, kept fresh. */
+/** A long list of the server, searched there and seen page by page, kept fresh. When `filter` changes, it begins anew. */
 export function useSearched<T>(
   search: Ref<string>,
   load: (query: ListQuery, signal: AbortSignal) => Promise<Page<T>>,
+  filter?: Ref<unknown>,
 ): Searched<T> {
   /** Cursors of the pages before this one, and how many items they had. */
   const before = ref<{ cursor: string | undefined; count: number }[]>([])
@@ -53,14 +54,17 @@ export function useSearched<T>(
     void polled.refresh()
   }
 
+  function beginAnew(): void {
+    before.value = []
+    cursor.value = undefined
+    void polled.refresh()
+  }
+
   watch(search, () => {
     window.clearTimeout(timer)
-    timer = window.setTimeout(() => {
-      before.value = []
-      cursor.value = undefined
-      void polled.refresh()
-    }, searchMs)
+    timer = window.setTimeout(beginAnew, searchMs)
   })
+  if (filter) watch(filter, beginAnew)
   onUnmounted(() => window.clearTimeout(timer))
   return { ...polled, search, shownSearch, paging, move }
 }

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Worker } from '#jobs/worker/worker.ts'
+import { AppError } from '#lib/errors.ts'
+import type { Logger } from '#lib/log.ts'
+import { systemTimers } from '#lib/timers.ts'
+import type { Settings } from './settings.ts'
+
+/** The worker of a server begins so long after it: a start is to be quick, and finding out what the machine can do takes both cores for a moment. */
+const delayBesideServerMs = 2000
+
+type Deps = {
+  readonly settings: Settings
+  readonly version: string
+  /** The API of this process; undefined: it has none. */
+  readonly own: { readonly url: string; readonly credential: string } | undefined
+  readonly log: Logger
+}
+
+/** `url` is where a worker that runs by itself tells of itself. */
+export type WorkerPart = AsyncDisposable & { readonly url?: string }
+
+/** The worker of this process. Beside a server it is loaded later, and serves the server's own API. */
+export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
+  const { settings, own, log } = deps
+  const urls = settings.worker.urls.length > 0 ? settings.worker.urls : own && [own.url]
+  if (urls === undefined) {
+    throw new AppError('CONFIG_INVALID', 'a worker needs the address of an API; set worker.urls (MILLRACE_WORKER_URLS)')
+  }
+  const credential = settings.worker.credential ?? (settings.worker.urls.length > 0 ? undefined : own?.credential)
+  if (!own) return await startAlone(deps, { urls, credential })
+  let begun: Promise<Worker> | undefined
+  const timer = systemTimers.after(delayBesideServerMs, () => {
+    begun = startWorker(deps, { urls, credential }).then(({ worker }) => worker)
+    begun.catch((error: unknown) => log.error({ err: error }, 'the worker did not start; this node does no tasks'))
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      timer[Symbol.dispose]()
+      const worker = await begun?.catch(() => undefined)
+      await worker?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+type Access = { readonly urls: readonly string[]; readonly credential: string | undefined }
+
+async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
+  const { worker: settings } = deps.settings
+  const { worker, metrics } = await startWorker(deps, access)
+  const { WorkerServer } = await import('#jobs/worker/worker-server.ts')
+  try {
+    const status = (): Worker['status'] => worker.status
+    const server = await WorkerServer.start({
+      host: settings.metricsHost,
+      port: settings.metricsPort,
+      metrics,
+      status,
+      log: deps.log,
+    })
+    const { host, port } = server.address
+    return {
+      url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      async [Symbol.asyncDispose]() {
+        await worker[Symbol.asyncDispose]()
+        await server[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await worker[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function startWorker({ settings: { server, worker: settings }, version, own, log }: Deps, { urls, credential }: Access) {
+  const { Worker } = await import('#jobs/worker/worker.ts')
+  const { WorkerClient } = await import('#jobs/worker/worker-client.ts')
+  const { WorkerMetrics } = await import('#jobs/worker/worker-metrics.ts')
+  const { workerOptionsOf } = await import('#jobs/worker/worker-options.ts')
+  const { codecRunners, detectEncoders } = await import('#jobs/worker/codec-runners.ts')
+  const client = new WorkerClient({ urls, credential, log })
+  const metrics = new WorkerMetrics()
+  const named = { id: settings.id ?? (await loadWorkerId(server.dataDirectory)), name: hostname(), version }
+  const configured = workerOptionsOf(settings, { ...named, dataDirectory: server.dataDirectory })
+  // The stop of a server has a limit of its own.
+  const drainMs = own ? Math.min(configured.drainMs, server.shutdownSeconds * 500) : configured.drainMs
+  const options = { ...configured, drainMs }
+  const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
+  const worker = await Worker.start(options, { client, runners: codecRunners, detect, observer: metrics, log })
+  metrics.watch(() => ({ status: worker.status, running: worker.runningKinds, apiFailures: client.failureCount }))
+  return { worker, metrics }
+}
+
+/** Made at the first start and kept: a worker that starts again is the same one. */
+async function loadWorkerId(dataDirectory: string): Promise<string> {
+  const path = join(dataDirectory, 'worker.id')
+  await mkdir(dataDirectory, { recursive: true })
+  const made = `${hostname()
+    .replaceAll(/[^a-zA-Z0-9.-]/g, '-')
+    .slice(0, 60)}-${randomBytes(4).toString('hex')}`
+  await writeFile(path, made, { flag: 'wx' }).catch(() => undefined)
+  return (await readFile(path, 'utf8')).trim()
+}
