@@ -49,7 +49,7 @@ const logMessages: Record<JobState, string | undefined> = {
   rejected: 'job rejected',
 }
 const nodeMessages = {
-  'node.registered': 'worker registered',
+  'node.registered': 'worker joined',
   'node.lost': 'worker lost',
   'node.draining': 'worker drains',
 } as const

@@ -37,6 +37,7 @@ export type MetricSources = {
     findDiskSpace(): Promise<DiskFigures | undefined>
   }
   readonly rtsp?: { connectionCount(): number }
+  readonly database?: { loadBytes(): Promise<number> }
 }
 
 /** What the sources said at this scrape. */
@@ -44,6 +45,7 @@ type Figures = {
   readonly streams: readonly StreamFigures[]
   readonly storage: readonly StorageFigures[]
   readonly disk: DiskFigures | undefined
+  readonly databaseBytes: number | undefined
 }
 
 const recordingStates = ['off', 'waiting', 'recording', 'paused', 'failed']
@@ -82,7 +84,7 @@ export class Metrics {
   readonly #deleted: Counter<'reason'>
   readonly #deletedBytes: Counter<'reason'>
   #sources: MetricSources = {}
-  #figures: Figures = { streams: [], storage: [], disk: undefined }
+  #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined }
 
   constructor({ version }: { version: string }) {
     const registers = [this.#registry]
@@ -113,6 +115,10 @@ export class Metrics {
       registers,
     })
     this.#gauge('millrace_info', 'Always 1; the version is the label.', ['version'], () => [{ labels: { version }, value: 1 }])
+    this.#gauge('millrace_database_bytes', 'Size of the database.', [], () => {
+      const { databaseBytes: value } = this.#figures
+      return value === undefined ? [] : [{ labels: {}, value }]
+    })
     this.#addStreamMetrics()
     this.#addRecordingMetrics()
     this.#addConnectionMetrics()
@@ -153,11 +159,12 @@ export class Metrics {
 
   /** All of it in Prometheus' text format. Figures of a source that fails are left out. */
   async text(): Promise<string> {
-    const { streams, storage } = this.#sources
+    const { streams, storage, database } = this.#sources
     this.#figures = {
       streams: streams?.list() ?? [],
       storage: (await orUndefined(storage?.usage())) ?? [],
       disk: await orUndefined(storage?.findDiskSpace()),
+      databaseBytes: await orUndefined(database?.loadBytes()),
     }
     await this.log.prepare()
     return this.#registry.metrics()

@@ -29,6 +29,7 @@ import type { ObjectStore } from '#store/objects/object-store.ts'
 import { observeObjectStore } from '#store/objects/observed-store.ts'
 import { openObjectStore } from '#store/objects/open-object-store.ts'
 import { openDatabase } from '#store/sql/database.ts'
+import { loadDatabaseBytes } from '#store/sql/database-size.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { NodeAddresses } from './node.ts'
 import { hlsHub, hlsReaders } from './hls-hub.ts'
@@ -274,7 +275,8 @@ export class NodeParts {
   async #startMetrics(): Promise<MetricsServer | undefined> {
     const { settings, log } = this.#context
     if (!settings.metrics.enabled) return undefined
-    const [streams, storage] = [this.#streams, this.#recordings]
+    const [streams, storage, database] = [this.#streams, this.#recordings, this.#database]
+    if (database) this.#metrics.attach({ database: { loadBytes: () => loadDatabaseBytes(database) } })
     if (streams && storage) {
       this.#metrics.attach({ streams, storage, rtsp: { connectionCount: () => this.#rtsp?.stats.connections ?? 0 } })
     }

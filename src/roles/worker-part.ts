@@ -89,7 +89,12 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const options = { ...configured, drainMs }
   const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
   const worker = await Worker.start(options, { client, runners: codecRunners, detect, observer: metrics, log })
-  metrics.watch(() => ({ status: worker.status, running: worker.runningKinds, apiFailures: client.failureCount }))
+  metrics.watch(() => ({
+    status: worker.status,
+    load: worker.load,
+    running: worker.runningKinds,
+    apiFailures: client.failureCount,
+  }))
   return { worker, metrics }
 }
 

@@ -7,6 +7,7 @@ import { sql, type Kysely } from 'kysely'
 import { pino } from 'pino'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
 import { openDatabase } from '#store/sql/database.ts'
+import { loadDatabaseBytes } from '#store/sql/database-size.ts'
 import type { Schema } from '#store/sql/schema.ts'
 
 const run = promisify(execFile)
@@ -81,6 +82,15 @@ export function sqlSuite(name: string, start: () => Promise<SqlServer>): void {
       assert.deepEqual(await names(database.db), ['kept'])
       assert.deepEqual(await steps(database.db), allSteps)
       for (const table of tablesOfLastStep) await database.db.selectFrom(table).selectAll().execute()
+    })
+
+    test('its size is told in bytes, and grows', async () => {
+      await using database = await open({ url: await server.createEmptyDatabase() })
+      const before = await loadDatabaseBytes(database)
+      assert.ok(before > 10_000, `${before} bytes`)
+      for (let row = 0; row < 200; row++) await insertStream(database.db, `stream-${row}-${'x'.repeat(1000)}`)
+      const after = await loadDatabaseBytes(database)
+      assert.ok(after > before + 100_000, `${before} to ${after} bytes`)
     })
 
     test('three processes that open an empty database at once all succeed, and each step runs once', async () => {

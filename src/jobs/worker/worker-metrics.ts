@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { taskKinds } from '../model.ts'
+import { taskKinds, type NodeLoad } from '../model.ts'
 import type { RunOutcome, TaskRun } from './task-run.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { WorkerStatus } from './worker.ts'
@@ -7,6 +7,8 @@ import type { WorkerStatus } from './worker.ts'
 /** What is asked for at each scrape. */
 export type WorkerFigures = {
   readonly status: WorkerStatus
+  /** Undefined before the first heartbeat. */
+  readonly load: NodeLoad | undefined
   /** Kinds of the tasks that run. */
   readonly running: readonly string[]
   readonly apiFailures: number
@@ -48,7 +50,20 @@ export class WorkerMetrics implements WorkerObserver {
       figures().status.obstacle === undefined ? 0 : 1,
     )
     this.#gauge('api_failures', 'Requests to the API without an answer, since the start.', () => figures().apiFailures)
+    this.#gauge('cpu_percent', 'Processor time of the machine that is in use, 0 to 100.', () => figures().load?.cpuPercent)
+    this.#gauge('memory_bytes', 'Memory of the machine that is in use.', () => figures().load?.memoryBytes)
+    this.#gauge('free_disk_bytes', 'Free space where files are made.', () => figures().load?.freeDiskBytes)
     const { registry } = this
+    new Gauge({
+      name: 'millrace_worker_capability',
+      help: '1 for each encoder and filter that was found by trying, those of graphics cards among them.',
+      labelNames: ['capability'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const capability of figures().status.capabilities) this.set({ capability }, 1)
+      },
+    })
     new Gauge({
       name: 'millrace_worker_running_tasks',
       help: 'Tasks that run, by kind.',
@@ -80,13 +95,16 @@ export class WorkerMetrics implements WorkerObserver {
     return new Counter({ name: `millrace_worker_${name}`, help, labelNames, registers: [this.registry] })
   }
 
-  #gauge(name: string, help: string, value: () => number): void {
+  /** Not told while it is not known. */
+  #gauge(name: string, help: string, valueOf: () => number | undefined): void {
     new Gauge({
       name: `millrace_worker_${name}`,
       help,
       registers: [this.registry],
       collect() {
-        this.set(value())
+        const value = valueOf()
+        if (value === undefined) this.remove()
+        else this.set(value)
       },
     })
   }

@@ -12,7 +12,7 @@ test('a worker tells of itself from its start to its end', async () => {
   const metrics = new WorkerMetrics()
   await using running = await startWorker({ urls: [api.url], slots: 3, observer: metrics })
   const { worker } = running
-  metrics.watch(() => ({ status: worker.status, running: worker.runningKinds, apiFailures: 5 }))
+  metrics.watch(() => ({ status: worker.status, load: worker.load, running: worker.runningKinds, apiFailures: 5 }))
   await using server = await WorkerServer.start({
     host: '127.0.0.1',
     port: 0,

@@ -74,6 +74,7 @@ export class Worker implements AsyncDisposable {
   #end: Promise<void> | undefined
   #node: (WorkerRef & { readonly leaseMs: number }) | undefined
   #nodeState: NodeState = 'active'
+  #lastLoad: NodeLoad | undefined
   #heardAtMs = -Infinity
   #capabilities: readonly string[] = []
   #obstacle: string | undefined
@@ -119,6 +120,11 @@ export class Worker implements AsyncDisposable {
       capabilities: this.#capabilities,
       obstacle: this.#obstacle,
     }
+  }
+
+  /** Of the machine, when it was told last; undefined before that. */
+  get load(): NodeLoad | undefined {
+    return this.#lastLoad
   }
 
   /** Kinds of the tasks that run, for metrics. */
@@ -250,7 +256,7 @@ export class Worker implements AsyncDisposable {
 
   /** A disk that fills up while tasks run costs the newest of them, not all. */
   async #measure(): Promise<NodeLoad> {
-    const load = await this.#load.measure()
+    const load = (this.#lastLoad = await this.#load.measure())
     if (load.freeDiskBytes < this.#options.minFreeBytes / 2) {
       const message = `the disk of "${this.#parts.scratch.path}" has ${load.freeDiskBytes} bytes free; the task that began last was ended`
       this.#running.giveUpNewest(new AppError('DISK_FULL', message))
