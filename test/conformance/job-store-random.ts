@@ -227,7 +227,7 @@ async function wrongRows({ database: { db } }: TestFleet): Promise<unknown[]> {
     where task_count <> (select count(*) from tasks where job_id = jobs.id)
       or done_count <> (select count(*) from tasks where job_id = jobs.id and state = 'done')
       or leased_count <> (select count(*) from tasks where job_id = jobs.id and state = 'leased')
-      or frames <> (select coalesce(sum(frames), 0) from tasks where job_id = jobs.id)
+      or frames <> (select coalesce(sum(case when total_frames > 0 or kind = 'live' then frames else 0 end), 0) from tasks where job_id = jobs.id)
       or total_frames <> (select coalesce(sum(total_frames), 0) from tasks where job_id = jobs.id)
     union all
     select 'waiting in a job that is over', cast(tasks.id as text) from tasks join jobs on jobs.id = tasks.job_id
