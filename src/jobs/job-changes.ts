@@ -95,8 +95,9 @@ export class JobChanges {
     const type = eventTypes[to]
     if (type === undefined) return
     const error = errorCode === undefined ? {} : { error: { code: errorCode, message: errorMessage ?? '' } }
+    const { waitMs, durationMs } = times
     this.#options.log[errorCode === undefined ? 'info' : 'warn'](
-      { jobId, tenant, scenario, queue, ...times, ...error.error },
+      { jobId, tenant, scenario, queue, ...(to === 'running' ? { waitMs } : { durationMs }), ...error.error },
       logMessages[to],
     )
     this.#options.events.append({ type, subject: `job/${jobId}`, data: { tenant, scenario, queue, from, to, ...error } })

@@ -9,6 +9,12 @@ interface LeaseStore {
 }
 
 /**
+ * The database gave no answer for this part of a lease: leases may have run out meanwhile, because the last heartbeat came before that, and the next one comes a
+ * moment later. Several heartbeats and sweeps fit into it.
+ */
+const gapPart = 0.6
+
+/**
  * Leases run out while the database, or every process that workers can reach, is away. Workers go on working through that; before anything is judged by
  * leases again, those that ran out meanwhile begin anew.
  */
@@ -35,7 +41,7 @@ export class Outages {
   }
 
   #isGap(): boolean {
-    return this.#answeredAtMs === undefined || this.#clock.monotonicMs() - this.#answeredAtMs > this.#leaseMs
+    return this.#answeredAtMs === undefined || this.#clock.monotonicMs() - this.#answeredAtMs > this.#leaseMs * gapPart
   }
 
   async #forgive(): Promise<void> {

@@ -21,6 +21,9 @@ export class TcpProxy implements AsyncDisposable {
   /** Where connections go; nobody is there until it is set. */
   targetPort = 0
   cuts = 0
+  /** Bytes that were sent into the silence. */
+  lostBytes = 0
+  #isSilent = false
 
   private constructor(server: Server, plan: CutPlan) {
     this.#server = server
@@ -45,13 +48,26 @@ export class TcpProxy implements AsyncDisposable {
     return `127.0.0.1:${this.port}`
   }
 
+  /** From now on connections stay open and nothing comes through, as when a cable is pulled. */
+  silence(): void {
+    this.#isSilent = true
+  }
+
+  /** Bytes come through again; connections that lost some are gone. */
+  speak(): void {
+    this.#isSilent = false
+    this.cutAll()
+  }
+
+  /** Ends all connections that are there. */
+  cutAll(): void {
+    for (const sockets of this.#connections) for (const socket of sockets) socket.destroy()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
-    for (const [client, server] of this.#connections) {
-      client.destroy()
-      server.destroy()
-    }
+    this.cutAll()
     await closed
   }
 
@@ -76,8 +92,12 @@ export class TcpProxy implements AsyncDisposable {
       this.cuts += 1
       end()
     }
-    forward(client, server, { limitBytes: limitOf('up'), isBetween, onCut })
-    forward(server, client, { limitBytes: limitOf('down'), isBetween, onCut })
+    const isLost = (bytes: number): boolean => {
+      if (this.#isSilent) this.lostBytes += bytes
+      return this.#isSilent
+    }
+    forward(client, server, { limitBytes: limitOf('up'), isBetween, isLost, onCut })
+    forward(server, client, { limitBytes: limitOf('down'), isBetween, isLost, onCut })
   }
 }
 
@@ -85,11 +105,16 @@ export class TcpProxy implements AsyncDisposable {
 function forward(
   from: Socket,
   to: Socket,
-  { limitBytes, isBetween, onCut }: { limitBytes: number; isBetween: boolean; onCut: () => void },
+  {
+    limitBytes,
+    isBetween,
+    isLost,
+    onCut,
+  }: { limitBytes: number; isBetween: boolean; isLost: (bytes: number) => boolean; onCut: () => void },
 ): void {
   let leftBytes = limitBytes
   from.on('data', (chunk) => {
-    if (to.destroyed) return
+    if (to.destroyed || isLost(chunk.length)) return
     const isLast = chunk.length >= leftBytes
     const bytes = isLast ? chunk.subarray(0, isBetween ? 0 : leftBytes) : chunk
     leftBytes -= bytes.length

@@ -87,25 +87,19 @@ export async function loadChildren({ db, dialect }: Session, parentIds: readonly
   return children
 }
 
-/** In order of the fair shares that are locked. */
 async function expand(
   session: Session,
   { expansions, jobs, now }: { expansions: readonly Expansion[]; jobs: JobLedger; now: number },
 ): Promise<number> {
-  let readyCount = 0
-  const plans = new Map<JobId, unknown>()
-  const sorted = expansions.flatMap((one) => {
-    const tenant = jobs.find(one.task.job_id)?.tenant
-    return tenant === undefined ? [] : [{ ...one, tenant, rank: one.task.base_rank }]
+  const added = expansions.flatMap(({ task, tasks, classIds }) => {
+    const tenant = jobs.find(task.job_id)?.tenant
+    return tenant === undefined ? [] : [{ jobId: task.job_id, tenant, rank: task.base_rank, tasks, classIds }]
   })
-  sorted.sort((a, b) => (a.tenant < b.tenant ? -1 : Number(a.tenant > b.tenant)) || a.rank - b.rank)
-  for (const { task, tenant, rank, plan, tasks, classIds } of sorted) {
-    const jobId = task.job_id
-    readyCount += await insertTasks(session, { jobId, tenant, rank, now, tasks, classIds })
+  const readyCount = await insertTasks(session, { now, jobs: added })
+  for (const { jobId, tasks } of added) {
     jobs.add(jobId, { tasks: tasks.length, totalFrames: tasks.reduce((sum, { totalFrames }) => sum + totalFrames, 0) })
-    plans.set(jobId, plan)
   }
-  await saveDocuments(session, 'plan', plans)
+  await saveDocuments(session, 'plan', new Map(expansions.map(({ task, plan }) => [task.job_id, plan])))
   return readyCount
 }
 

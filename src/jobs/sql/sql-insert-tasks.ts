@@ -6,58 +6,90 @@ import { parseTaskKind } from './sql-rows.ts'
 import { takeFairKeys } from './sql-fair-shares.ts'
 import type { Session } from './sql-session.ts'
 
+/** Tasks to be added to one job. `classIds` go with `tasks`. */
+export type TasksOfJob = {
+  readonly jobId: string
+  readonly tenant: string
+  readonly rank: number
+  readonly tasks: readonly NewTask[]
+  readonly classIds: readonly number[]
+  /** It has no tasks yet. */
+  readonly isNew?: boolean
+}
+
 /** A task of the job that was there before. */
 type KnownTask = { readonly id: number; readonly isDone: boolean }
+/** By job, and within it by key. */
+type KnownTasks = ReadonlyMap<string, ReadonlyMap<string, KnownTask>>
 
 /**
- * Inserts tasks of one job, whose row is locked or new. `classIds` go with `tasks`. Gives back how many are ready. Throws `INTERNAL` when one waits for a
- * task that is not there.
+ * Inserts tasks of jobs whose rows are locked or new, with a few statements for each tenant and rank, however many jobs they are. Gives back how many tasks are
+ * ready. Throws `INTERNAL` when one waits for a task that is not there.
  */
 export async function insertTasks(
   session: Session,
-  {
-    jobId,
-    tenant,
-    rank,
-    now,
-    tasks,
-    classIds,
-  }: {
-    jobId: string
-    tenant: string
-    rank: number
-    now: number
-    tasks: readonly NewTask[]
-    classIds: readonly number[]
-  },
+  { now, jobs }: { readonly now: number; readonly jobs: readonly TasksOfJob[] },
 ): Promise<number> {
-  if (tasks.length === 0) return 0
-  const known = await loadKnown(session, jobId)
-  const fairKeys = await takeFairKeys(session, { tenant, rank, costs: tasks.map(costOf) })
-  const rows = tasks.map((task, at) => ({
-    task,
-    depsLeft: new Set(task.after).size - [...new Set(task.after)].filter((key) => known.get(key)?.isDone).length,
-    classId: classIds[at] ?? 0,
-    fairKey: fairKeys[at] ?? 0,
-  }))
-  const ids = await insertRows(session, { jobId, rank, now, rows })
-  const edges = tasks.flatMap((task) =>
-    [...new Set(task.after)].map((key) => ({
-      parentId: ids.get(key) ?? known.get(key)?.id ?? missing(key, jobId),
-      childId: ids.get(taskKey(task)) ?? missing(taskKey(task), jobId),
-    })),
+  if (jobs.every(({ tasks }) => tasks.length === 0)) return 0
+  const known = await loadKnown(
+    session,
+    jobs.flatMap(({ jobId, isNew = false }) => (isNew ? [] : [jobId])),
   )
+  const rows: Row[] = []
+  for (const group of groupByShare(jobs)) rows.push(...(await rowsOf(session, group, known)))
+  const ids = await insertRows(session, { now, rows })
+  const edges = rows.flatMap(({ jobId, task }) => {
+    const idOf = (key: string) => ids.get(rowKey(jobId, key)) ?? known.get(jobId)?.get(key)?.id ?? missing(key, jobId)
+    return [...new Set(task.after)].map((key) => ({ parentId: idOf(key), childId: idOf(taskKey(task)) }))
+  })
   await insertEdges(session, edges)
   return rows.filter(({ depsLeft }) => depsLeft === 0).length
 }
 
-type Row = { readonly task: NewTask; readonly depsLeft: number; readonly classId: number; readonly fairKey: number }
+type Row = {
+  readonly jobId: string
+  readonly rank: number
+  readonly task: NewTask
+  readonly depsLeft: number
+  readonly classId: number
+  readonly fairKey: number
+}
 
+/** Jobs of one tenant and rank together, in the order in which fair shares are locked. */
+function groupByShare(jobs: readonly TasksOfJob[]): (readonly TasksOfJob[])[] {
+  const groups = new Map<string, TasksOfJob[]>()
+  for (const job of jobs.toSorted((a, b) => compare(a.tenant, b.tenant) || a.rank - b.rank)) {
+    const key = `${job.rank} ${job.tenant}`
+    const group = groups.get(key)
+    if (group) group.push(job)
+    else groups.set(key, [job])
+  }
+  return [...groups.values()]
+}
+
+async function rowsOf(session: Session, group: readonly TasksOfJob[], known: KnownTasks): Promise<Row[]> {
+  const [first] = group
+  if (first === undefined) return []
+  const { tenant, rank } = first
+  const wanted = group.flatMap(({ jobId, tasks, classIds }) =>
+    tasks.map((task, at) => ({ jobId, rank, task, classId: classIds[at] ?? 0 })),
+  )
+  const fairKeys = await takeFairKeys(session, { tenant, rank, costs: wanted.map(({ task }) => costOf(task)) })
+  return wanted.map((row, at) => {
+    const parents = [...new Set(row.task.after)]
+    const doneCount = parents.filter((key) => known.get(row.jobId)?.get(key)?.isDone).length
+    return { ...row, depsLeft: parents.length - doneCount, fairKey: fairKeys[at] ?? 0 }
+  })
+}
+
+/** Ids by `rowKey`. */
 async function insertRows(
   { db, dialect }: Session,
-  { jobId, rank, now, rows }: { jobId: string; rank: number; now: number; rows: readonly Row[] },
+  { now, rows }: { now: number; rows: readonly Row[] },
 ): Promise<Map<string, number>> {
   const added = rowSet(dialect, rows, {
+    job_id: ['text', ({ jobId }) => jobId],
+    rank: ['bigint', ({ rank }) => rank],
     kind: ['text', ({ task }) => task.kind],
     rendition: ['text', ({ task }) => task.rendition],
     chunk: ['bigint', ({ task }) => task.chunk],
@@ -68,15 +100,15 @@ async function insertRows(
     deps_left: ['bigint', ({ depsLeft }) => depsLeft],
     total_frames: ['bigint', ({ task }) => task.totalFrames],
   })
-  const inserted = await sql<{ id: number; kind: string; rendition: string; chunk: number }>`
+  const inserted = await sql<{ id: number; job_id: string; kind: string; rendition: string; chunk: number }>`
     insert into tasks (job_id, kind, rendition, chunk, class_id, base_rank, rank, fair_key, cost, state, is_due, deps_left,
       attempt, lost_count, fence, held_slots, frames, total_frames, speed, run_after_ms, aged_at_ms)
-    select cast(${jobId} as text), kind, rendition, chunk, class_id, cast(${rank} as integer), cast(${rank} as integer), fair_key,
+    select job_id, kind, rendition, chunk, class_id, rank, rank, fair_key,
       cost, state, 1, deps_left, 0, 0, 0, 0, 0, total_frames, 0, cast(${now} as bigint), cast(${now} as bigint)
     from ${added} as added
-    returning id, kind, rendition, chunk
+    returning id, job_id, kind, rendition, chunk
   `.execute(db)
-  return new Map(inserted.rows.map((row) => [taskKey({ ...row, kind: parseTaskKind(row.kind) }), row.id]))
+  return new Map(inserted.rows.map((row) => [rowKey(row.job_id, taskKey({ ...row, kind: parseTaskKind(row.kind) })), row.id]))
 }
 
 async function insertEdges(
@@ -91,15 +123,28 @@ async function insertEdges(
   await sql`insert into task_deps (parent_id, child_id) select parent_id, child_id from ${added} as added`.execute(db)
 }
 
-async function loadKnown({ db }: Session, jobId: string): Promise<Map<string, KnownTask>> {
+async function loadKnown({ db }: Session, jobIds: readonly string[]): Promise<KnownTasks> {
+  const known = new Map<string, Map<string, KnownTask>>()
+  if (jobIds.length === 0) return known
   const rows = await db
     .selectFrom('tasks')
-    .select(['id', 'kind', 'rendition', 'chunk', 'state'])
-    .where('job_id', '=', jobId)
+    .select(['id', 'job_id', 'kind', 'rendition', 'chunk', 'state'])
+    .where('job_id', 'in', jobIds)
     .execute()
-  return new Map(
-    rows.map((row) => [taskKey({ ...row, kind: parseTaskKind(row.kind) }), { id: row.id, isDone: row.state === 'done' }]),
-  )
+  for (const { job_id: jobId, id, state, ...row } of rows) {
+    const tasks = known.get(jobId) ?? new Map<string, KnownTask>()
+    known.set(jobId, tasks.set(taskKey({ ...row, kind: parseTaskKind(row.kind) }), { id, isDone: state === 'done' }))
+  }
+  return known
+}
+
+function rowKey(jobId: string, key: string): string {
+  return `${jobId} ${key}`
+}
+
+/** By code units, as the database does. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 function costOf({ cost }: NewTask): number {

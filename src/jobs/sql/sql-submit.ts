@@ -25,7 +25,10 @@ export async function submitJob(
       .values({ job_id: id, input: JSON.stringify(job.input ?? null), plan: null, result: null })
       .execute()
     const rank = rankOf(queue, priority)
-    const readyCount = await insertTasks(session, { jobId: id, tenant, rank, now, tasks: [firstTask], classIds })
+    const readyCount = await insertTasks(session, {
+      now,
+      jobs: [{ jobId: id, tenant, rank, tasks: [firstTask], classIds, isNew: true }],
+    })
     return { job: await requireJob(session, id), isNew, changes: [], readyCount }
   })
 }

@@ -103,7 +103,8 @@ export class TaskRun {
   /** Those who look at the job see it, and whoever reads the log of this worker. */
   #tell(level: 'info' | 'error', text: string): void {
     const { taskId, jobId, attempt } = this.task
-    this.#deps.log[level]({ jobId, taskId, attempt, text }, 'task')
+    // That a source cannot be encoded is no fault of this program.
+    this.#deps.log[level === 'error' ? 'warn' : level]({ jobId, taskId, attempt, text }, 'task')
     this.#deps.logs.add(taskId, level, text)
   }
 
