@@ -33,12 +33,13 @@ export class ProcessTerminal implements Terminal {
     endQuietlyWhenNobodyReads(process.stderr)
   }
 
+  // A terminal that does not know its size says 0.
   get columns(): number {
-    return this.isInteractive ? process.stdout.columns : 200
+    return this.isInteractive ? process.stdout.columns || 80 : 200
   }
 
   get rows(): number {
-    return this.isInteractive ? process.stdout.rows : 50
+    return this.isInteractive ? process.stdout.rows || 24 : 50
   }
 
   write(text: string): void {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { afterAttempt } from './attempt-end.ts'
 
 const policy = { maxAttempts: 3, maxLost: 2, retryFirstMs: 1000, retryMaxMs: 3000 }
-const first = { taskId: 5, fence: 1, attempt: 1, lostCount: 0, isBlocked: false }
+const first = { taskId: 5, fence: 1, attempt: 1, lostCount: 0, isBlocked: false, isLive: false, frames: 10 }
 
 test('only faults count as attempts, and only lost workers as losses', () => {
   const counted = (['transient', 'stale', 'lost', 'released', 'input', 'terminal', 'canceled'] as const).map((outcome) => {
@@ -26,6 +26,18 @@ test('the last attempt and the last loss fail the task', () => {
   assert.equal(afterAttempt({ ...first, attempt: 3 }, 'stale', policy).state, 'failed')
   assert.equal(afterAttempt({ ...first, attempt: 3 }, 'lost', policy).state, 'ready')
   assert.equal(afterAttempt({ ...first, lostCount: 1 }, 'lost', policy).state, 'failed')
+})
+
+test('a live stream is tried for as long as it takes, and one that had a picture begins to count anew', () => {
+  const dark = { ...first, isLive: true, frames: 0, attempt: 50 }
+  assert.equal(afterAttempt(dark, 'transient', policy).state, 'ready')
+  assert.equal(afterAttempt(dark, 'stale', policy).attempt, 50)
+  const shown = afterAttempt({ ...dark, frames: 500, lostCount: 1 }, 'transient', policy)
+  assert.deepEqual([shown.state, shown.attempt, shown.lostCount], ['ready', 1, 0])
+  assert.ok(shown.delayMs <= policy.retryFirstMs * 1.2)
+  assert.equal(afterAttempt({ ...dark, frames: 500, lostCount: 1 }, 'lost', policy).state, 'ready')
+  assert.equal(afterAttempt({ ...dark, lostCount: 1 }, 'lost', policy).state, 'failed', 'what kills workers has no picture')
+  assert.equal(afterAttempt(dark, 'terminal', policy).state, 'failed')
 })
 
 test('a task that waits for others again is blocked', () => {

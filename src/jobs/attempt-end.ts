@@ -8,6 +8,10 @@ export type EndedAttempt = {
   readonly attempt: number
   readonly lostCount: number
   readonly isBlocked: boolean
+  /** A live stream has no end: it is encoded again whenever it can be. */
+  readonly isLive: boolean
+  /** Frames that it moved. */
+  readonly frames: number
 }
 
 export type NextStep = {
@@ -19,21 +23,26 @@ export type NextStep = {
   readonly delayMs: number
 }
 
-/** What becomes of a task whose attempt ended without success. A fault counts as an attempt, the loss of a worker as a loss, the rest as nothing. */
+/**
+ * What becomes of a task whose attempt ended without success. A fault counts as an attempt, the loss of a worker as a loss, the rest as nothing. Of a live
+ * stream faults have no limit, and one that had a picture begins to count anew.
+ */
 export function afterAttempt(
   task: EndedAttempt,
   outcome: Exclude<AttemptOutcome, 'done'>,
   policy: Pick<SchedulerPolicy, 'maxAttempts' | 'maxLost' | 'retryFirstMs' | 'retryMaxMs'>,
 ): NextStep {
-  const { attempt, lostCount } = task
+  const { isLive } = task
+  const isFresh = isLive && task.frames > 0
+  const [attempt, lostCount] = isFresh ? [1, 0] : [task.attempt, task.lostCount]
   const again = task.isBlocked ? 'blocked' : 'ready'
   const uncounted = attempt - 1
   switch (outcome) {
     case 'transient':
     case 'stale':
-      return attempt >= policy.maxAttempts
+      return attempt >= policy.maxAttempts && !isLive
         ? { state: 'failed', attempt, lostCount, delayMs: 0 }
-        : { state: again, attempt, lostCount, delayMs: retryDelayMs(task, policy) }
+        : { state: again, attempt, lostCount, delayMs: retryDelayMs({ ...task, attempt }, policy) }
     case 'lost':
       return lostCount + 1 >= policy.maxLost
         ? { state: 'failed', attempt: uncounted, lostCount: lostCount + 1, delayMs: 0 }

@@ -17,8 +17,10 @@ export function faultTests(create: () => Promise<TestFleet>): void {
       await fleet.pass(delayMs * 0.7)
       await worker.register()
       assert.deepEqual(await worker.claim(), [], 'not yet')
+      assert.equal((await fleet.store.counts()).readyTasks.default, 0, 'not yet')
       await fleet.pass(delayMs * 0.5)
       await worker.register()
+      assert.equal((await fleet.store.counts()).readyTasks.default, 1, 'those who wait are told of it')
     }
     const last = await worker.claimOne()
     assert.deepEqual([last.attempt, last.fence], [3, 3])

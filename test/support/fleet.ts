@@ -87,7 +87,8 @@ export class FleetApi {
         if (isOver) throw new Error(`job ${id} is ${job.state}, not ${wanted}: ${JSON.stringify(job)}`)
         return undefined
       },
-      { what: `job ${id} to be ${wanted}`, timeoutMs },
+      // Each look costs the server about a millisecond.
+      { what: `job ${id} to be ${wanted}`, timeoutMs, everyMs: 100 },
     )
   }
 

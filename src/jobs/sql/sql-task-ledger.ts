@@ -92,6 +92,8 @@ export class TaskLedger {
         attempt: task.attempt,
         lostCount: task.lost_count,
         isBlocked: draft.deps_left > 0,
+        isLive: task.kind === 'live',
+        frames: task.frames,
       },
       this.#jobs.isOver(task.job_id) ? 'canceled' : outcome,
       this.#policy,

@@ -1,0 +1,134 @@
+/**
+ * One film of 1080p30 to H.264 and AAC: by a fleet (HLS and DASH, verified), by the `ffmpeg` command line, and by libav in one process, all with the same
+ * settings of the encoder. Wall time, and CPU of everything that runs for it: server, workers, codec processes. Then how much faster two workers are than
+ * one, each on a processor core of its own.
+ *
+ * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast]
+ *
+ * Figures depend on the load of the machine; CPU less than wall time.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { ApiClient } from '#cli/client.ts'
+import { JobClient } from '#cli/job-client.ts'
+import { uploadSource } from '#cli/source-upload.ts'
+import { encoderOptions } from '#codec/process/transcode/encoder-options.ts'
+import { hasAvx512 } from '#codec/process/transcode/cpu.ts'
+import { threadsFor } from '#jobs/plan/encoder-choice.ts'
+import { ensureProgram } from '../test/support/ensure-program.ts'
+import { FleetApi, startControl, startWorker } from '../test/support/fleet.ts'
+import type { Millrace } from '../test/support/program.ts'
+import { temporaryDirectory } from '../test/support/temp-directory.ts'
+import { grainyFilm } from './support/film.ts'
+import type { PlainOrder } from './support/plain-transcode.ts'
+import { endedChildrenCpuSeconds, treeCpuSeconds } from './support/process-usage.ts'
+
+const run = promisify(execFile)
+const seconds = Number(process.argv[2] ?? 60)
+const chunkSeconds = Number(process.argv[3] ?? 30)
+const preset = process.argv[4] ?? 'veryfast'
+const plainScript = fileURLToPath(new URL('support/plain-transcode.ts', import.meta.url))
+
+const size = { width: 1920, height: 1080 }
+const crf = 23
+const lookEveryMs = 500
+const gopFrames = 60
+const audioBitsPerSecond = 128_000
+const threads = threadsFor(size)
+const color = { primaries: 'unknown', transfer: 'unknown', matrix: 'unknown', range: 'unknown' } as const
+const rate = { mode: 'crf', crf } as const
+const encoder = { codec: 'h264', encoder: 'libx264', rate, preset, bitDepth: 8, gopFrames, threads, color } as const
+const videoOptions = encoderOptions(encoder, { hasAvx512: hasAvx512() })
+
+const scenario = {
+  renditions: [{ name: '1080p', height: size.height, codec: 'h264', rate, preset }],
+  audio: { codec: 'aac', bitsPerSecond: audioBitsPerSecond, channels: 2, sampleRate: 48_000, normalize: false },
+  gopSeconds: 2,
+  pictures: false,
+}
+
+type Sample = { readonly wallSeconds: number; readonly cpuSeconds: number }
+
+/** A program that ends when the film is done. */
+async function runProgram(command: string, argv: readonly string[]): Promise<Sample> {
+  const [startMs, before] = [performance.now(), endedChildrenCpuSeconds()]
+  const child = spawn(command, argv, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${command} ended with ${code}`)
+  return { wallSeconds: (performance.now() - startMs) / 1000, cpuSeconds: endedChildrenCpuSeconds() - before }
+}
+
+async function runFfmpeg(film: string, directory: string): Promise<Sample> {
+  const ffmpeg = await ensureProgram({ command: 'ffmpeg', debianPackage: 'ffmpeg' })
+  const video = Object.entries(videoOptions).flatMap(([name, value]) => [`-${name}:v`, value])
+  const input = ['-v', 'error', '-nostdin', '-y', '-threads', String(threads), '-i', film]
+  const sound = ['-c:a', 'aac', '-b:a', String(audioBitsPerSecond)]
+  const hls = ['-f', 'hls', '-hls_segment_type', 'fmp4', '-hls_flags', 'single_file', '-hls_time', '6']
+  const pictures = ['-c:v', 'libx264', '-threads', String(threads), ...video]
+  return await runProgram(ffmpeg, [...input, ...pictures, ...sound, ...hls, join(directory, 'film.m3u8')])
+}
+
+async function runPlain(film: string, directory: string): Promise<Sample> {
+  const outputPath = join(directory, 'film.mp4')
+  const order: PlainOrder = { inputPath: film, outputPath, threads, videoOptions, audioBitsPerSecond }
+  return await runProgram(process.execPath, [plainScript, JSON.stringify(order)])
+}
+
+type Fleet = { readonly chunkSeconds: number; readonly slots: number; readonly cores: readonly (string | undefined)[] }
+
+/** A worker for each of the cores; `undefined`: on all of them. The film is in the object store before the clock starts. */
+async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fleet): Promise<Sample> {
+  await using control = await startControl()
+  await using stack = new AsyncDisposableStack()
+  const programs: Millrace[] = [control]
+  for (const core of cores) {
+    const worker = stack.use(await startWorker([control.url], { env: { MILLRACE_WORKER_SLOTS: String(slots) } }))
+    if (core !== undefined) await run('taskset', ['-a', '-p', '-c', core, String(worker.process.pid)])
+    programs.push(worker)
+  }
+  const api = new FleetApi(control)
+  await api.untilWorking(cores.length)
+  await api.addScenario({ ...scenario, name: 'bench', chunkSeconds: length })
+  const client = new JobClient(new ApiClient(control.url))
+  const object = await uploadSource({ api: client, file: film, onProgress: () => {}, signal: new AbortController().signal })
+  const cpu = () => programs.reduce((sum, program) => sum + treeCpuSeconds(program.process.pid ?? 0), 0)
+  const [startMs, before] = [performance.now(), cpu()]
+  const { id } = await api.submit({ scenario: 'bench', source: { object } })
+  // Seldom: what the server does to answer counts, too.
+  while ((await api.job(id)).state !== 'completed') await delay(lookEveryMs)
+  const wallSeconds = (performance.now() - startMs) / 1000
+  return { wallSeconds, cpuSeconds: cpu() - before }
+}
+
+await using directory = await temporaryDirectory()
+const film = await grainyFilm({ seconds, ...size })
+const whole = { chunkSeconds: 0, slots: 2, cores: [undefined] }
+const chunked = { ...whole, chunkSeconds }
+const nameColumns = 32
+const figureColumns = 10
+const row = (name: string, figures: readonly string[]): void =>
+  console.log(`${name.padEnd(nameColumns)} ${figures.map((figure) => figure.padStart(figureColumns)).join(' ')}`)
+const show = (name: string, { wallSeconds, cpuSeconds }: Sample, peers: readonly Sample[]): void =>
+  row(
+    name,
+    [wallSeconds, cpuSeconds, ...peers.map((peer) => cpuSeconds / peer.cpuSeconds)].map((figure) => figure.toFixed(2)),
+  )
+
+console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
+row('', ['wall s', 'CPU s', '/ ffmpeg', '/ libav'])
+const ffmpeg = await runFfmpeg(film, directory.path)
+show('ffmpeg command line', ffmpeg, [])
+const plain = await runPlain(film, directory.path)
+show('libav in one process', plain, [ffmpeg])
+const peers = [ffmpeg, plain]
+show('fleet of one, one piece', await runFleet(film, whole), peers)
+show(`fleet of one, chunks of ${chunkSeconds} s`, await runFleet(film, chunked), peers)
+const one = await runFleet(film, { ...chunked, slots: 1, cores: ['0'] })
+show('one worker on one core', one, peers)
+const two = await runFleet(film, { ...chunked, slots: 1, cores: ['0', '1'] })
+show('two workers on one core each', two, peers)
+console.log(`speed-up with two workers: ${(one.wallSeconds / two.wallSeconds).toFixed(2)}`)
