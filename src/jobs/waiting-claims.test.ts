@@ -142,3 +142,22 @@ test('too many that wait are refused, and all are answered at the end', async ()
   work.waiting.close()
   assert.equal(await first, 'a: nothing')
 })
+
+test('of many who come at once a few ask at a time, and all are answered', async () => {
+  const clock = new ManualClock()
+  const waiting = new WaitingClaims({ clock, timers: new ManualTimers(clock), maxAsks: 2 })
+  let asking = 0
+  let most = 0
+  const ask: Ask<boolean> = async () => {
+    asking += 1
+    most = Math.max(most, asking)
+    await new Promise((resolve) => setImmediate(resolve))
+    asking -= 1
+    return { answer: true, taken: 0, isFinal: true }
+  }
+  const options = { waitMs: 0, signal: new AbortController().signal }
+  const failing: Ask<boolean> = () => Promise.reject(new Error('away'))
+  const claims = [ask, failing, ask, ask, failing, ask, ask].map((one) => waiting.claim(one, options))
+  const results = await Promise.allSettled(claims)
+  assert.deepEqual([results.filter(({ status }) => status === 'fulfilled').length, most], [5, 2])
+})

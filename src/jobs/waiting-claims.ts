@@ -8,7 +8,7 @@ export type Ask<Answer> = () => Promise<{ readonly answer: Answer; readonly take
 type Options = {
   readonly clock: Clock
   readonly timers: Timers
-  /** Asks of those who wait that may be under way at once: each is a transaction. */
+  /** Asks of those who come, and as many of those who wait, that may be under way at once: each is a transaction, and others need connections, too. */
   readonly maxAsks?: number
   readonly maxWaiting?: number
 }
@@ -34,6 +34,10 @@ export class WaitingClaims {
   /** Asks that the hints allow. */
   #asksLeft = 0
   #asking = 0
+  /** Asks of those who just came. */
+  #arriving = 0
+  /** Those who came when it was too many; each is handed the place of one that ended. */
+  readonly #queued: (() => void)[] = []
   #isClosed = false
 
   constructor({ maxAsks = defaultMaxAsks, maxWaiting = defaultMaxWaiting, ...rest }: Options) {
@@ -54,7 +58,7 @@ export class WaitingClaims {
     for (;;) {
       // Before it asks: what becomes ready meanwhile is another reason to ask.
       const seen = this.#hints
-      const { answer, taken, isFinal } = await this.#ask(ask, hasTurn)
+      const { answer, taken, isFinal } = await (hasTurn ? this.#ask(ask, hasTurn) : this.#askOnArrival(ask))
       const leftMs = untilMs - this.#options.clock.monotonicMs()
       if (taken > 0 || isFinal || leftMs <= 0 || signal.aborted || this.#isClosed) return answer
       hasTurn = await this.#turn({ seen, leftMs, signal })
@@ -77,6 +81,24 @@ export class WaitingClaims {
     for (const waiter of this.#waiting) this.#end(waiter, false)
   }
 
+  async #askOnArrival<Answer>(ask: Ask<Answer>): ReturnType<Ask<Answer>> {
+    const { maxAsks, maxWaiting } = this.#options
+    if (this.#arriving < maxAsks) this.#arriving += 1
+    else {
+      if (this.#queued.length >= maxWaiting) throw tooMany(maxWaiting)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#queued.push(resolve)
+      await promise
+    }
+    try {
+      return await this.#ask(ask, false)
+    } finally {
+      const next = this.#queued.shift()
+      if (next) next()
+      else this.#arriving -= 1
+    }
+  }
+
   async #ask<Answer>(ask: Ask<Answer>, hasTurn: boolean): ReturnType<Ask<Answer>> {
     let taken = 0
     try {
@@ -96,7 +118,7 @@ export class WaitingClaims {
   async #turn({ seen, leftMs, signal }: { seen: number; leftMs: number; signal: AbortSignal }): Promise<boolean> {
     const { timers, maxWaiting } = this.#options
     if (this.#waiting.size >= maxWaiting) {
-      throw new AppError('CLIENT_LIMIT', `${maxWaiting} workers wait for work here, the most allowed; ask another node`)
+      throw tooMany(maxWaiting)
     }
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const waiter: Waiter = { seen, resume: resolve }
@@ -136,4 +158,8 @@ export class WaitingClaims {
     for (const waiter of this.#waiting) if (waiter.seen < this.#hints) return waiter
     return undefined
   }
+}
+
+function tooMany(maxWaiting: number): AppError {
+  return new AppError('CLIENT_LIMIT', `${maxWaiting} workers wait for work here, the most allowed; ask another node`)
 }

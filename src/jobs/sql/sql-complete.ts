@@ -3,7 +3,7 @@ import { rowSet } from '#store/sql/row-set.ts'
 import type { Completion, CompletionVerdict, Effects, NewTask, WorkerRef } from '../job-store.ts'
 import type { JobId, TaskId } from '../model.ts'
 import { noEffects, type Fleet } from './sql-fleet.ts'
-import { insertTasks } from './sql-insert-tasks.ts'
+import { insertTasks, type TasksOfJob } from './sql-insert-tasks.ts'
 import { JobLedger } from './sql-job-ledger.ts'
 import { lockNodes, lockTasks, type TaskLock } from './sql-locks.ts'
 import { inTransaction, loadNowMs, type Session } from './sql-session.ts'
@@ -55,9 +55,13 @@ export async function completeTasks(fleet: Fleet, requests: readonly CompletionR
       return verdict
     })
     await ledger.save()
-    const expandedCount = await expand(session, { expansions, jobs, now })
+    const added = addPlans(expansions, jobs)
+    await saveDocuments(session, 'plan', new Map(expansions.map(({ task, plan }) => [task.job_id, plan])))
     await saveDocuments(session, 'result', results)
-    return { verdicts, changes: await jobs.save(), readyCount: ledger.readyCount + expandedCount }
+    const changes = await jobs.save()
+    // Last: submits wait for the fair shares that this takes.
+    const addedCount = await insertTasks(session, { now, jobs: added })
+    return { verdicts, changes, readyCount: ledger.readyCount + addedCount }
   })
 }
 
@@ -87,20 +91,14 @@ export async function loadChildren({ db, dialect }: Session, parentIds: readonly
   return children
 }
 
-async function expand(
-  session: Session,
-  { expansions, jobs, now }: { expansions: readonly Expansion[]; jobs: JobLedger; now: number },
-): Promise<number> {
-  const added = expansions.flatMap(({ task, tasks, classIds }) => {
+/** Counts the tasks of new plans; they are yet to be inserted. */
+function addPlans(expansions: readonly Expansion[], jobs: JobLedger): TasksOfJob[] {
+  return expansions.flatMap(({ task, tasks, classIds }) => {
     const tenant = jobs.find(task.job_id)?.tenant
-    return tenant === undefined ? [] : [{ jobId: task.job_id, tenant, rank: task.base_rank, tasks, classIds }]
+    if (tenant === undefined) return []
+    jobs.add(task.job_id, { tasks: tasks.length, totalFrames: tasks.reduce((sum, { totalFrames }) => sum + totalFrames, 0) })
+    return [{ jobId: task.job_id, tenant, rank: task.base_rank, tasks, classIds }]
   })
-  const readyCount = await insertTasks(session, { now, jobs: added })
-  for (const { jobId, tasks } of added) {
-    jobs.add(jobId, { tasks: tasks.length, totalFrames: tasks.reduce((sum, { totalFrames }) => sum + totalFrames, 0) })
-  }
-  await saveDocuments(session, 'plan', new Map(expansions.map(({ task, plan }) => [task.job_id, plan])))
-  return readyCount
 }
 
 async function saveDocuments(
