@@ -1,6 +1,6 @@
 /** Long queues of tasks in a database, and how long it takes to get and end some of them: for benchmarks of the store of jobs. */
 import { sql } from 'kysely'
-import { Completions } from '#jobs/completions.ts'
+import { Completions } from '#jobs/scheduler/completions.ts'
 import type { CompletionVerdict, JobStore, SchedulerPolicy, WorkerRef } from '#jobs/job-store.ts'
 import type { Database } from '#store/sql/schema.ts'
 

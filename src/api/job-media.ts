@@ -1,5 +1,5 @@
 import { AppError } from '#lib/errors.ts'
-import type { JobMedia, LiveLink } from '#jobs/worker-access.ts'
+import type { JobMedia, LiveLink } from '#jobs/scheduler/worker-access.ts'
 import type { StreamStatus } from '#live/status.ts'
 import type { PlaybackService } from './routes/playback.ts'
 

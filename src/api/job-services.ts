@@ -1,9 +1,9 @@
-import type { Dispatch } from '#jobs/dispatch.ts'
-import type { JobLogs } from '#jobs/job-logs.ts'
+import type { Dispatch } from '#jobs/scheduler/dispatch.ts'
+import type { JobLogs } from '#jobs/scheduler/job-logs.ts'
 import type { JobStore } from '#jobs/job-store.ts'
 import type { ScenarioRegistry } from '#jobs/scenarios/registry.ts'
-import type { Scheduler } from '#jobs/scheduler.ts'
-import type { TransferUrls, WorkerAccess } from '#jobs/worker-access.ts'
+import type { Scheduler } from '#jobs/scheduler/scheduler.ts'
+import type { TransferUrls, WorkerAccess } from '#jobs/scheduler/worker-access.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import type { FastifyRequest } from 'fastify'
 

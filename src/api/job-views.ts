@@ -1,12 +1,12 @@
 /** Jobs, tasks and nodes as the API shows them. */
-import type { StoredLogLine } from '#jobs/job-logs.ts'
+import type { StoredLogLine } from '#jobs/scheduler/job-logs.ts'
 import type { JobCounts } from '#jobs/job-store.ts'
 import { isTerminal, type AttemptRow, type JobRow, type NodeRow, type TaskRow } from '#jobs/model.ts'
 import type { JobPlan } from '#jobs/plan/plan.ts'
 import type { JobInput } from '#jobs/scenario.ts'
 import type { ScenarioEntry } from '#jobs/scenarios/registry.ts'
 import { withoutCredentials } from '#lib/log.ts'
-import { findPlan, findResult, parseInput } from '#jobs/stored-values.ts'
+import { findPlan, findResult, parseInput } from '#jobs/scheduler/stored-values.ts'
 import type {
   AttemptView,
   JobCountsView,

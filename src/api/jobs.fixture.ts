@@ -1,7 +1,7 @@
 /** The routes of the job fleet on a real port, over a scheduler with a real database and a real directory of objects. */
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
-import { openFleet, silentLog, type TestFleet } from '#jobs/scheduler.fixture.ts'
+import { openFleet, silentLog, type TestFleet } from '#jobs/scheduler/scheduler.fixture.ts'
 import { sqlJobLogs } from '#jobs/sql/sql-job-logs.ts'
 import { systemClock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'

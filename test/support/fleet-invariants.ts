@@ -1,7 +1,7 @@
 /** What holds in a fleet whatever broke: asked of the database and of the object store after each fault. */
 import assert from 'node:assert/strict'
 import { sql } from 'kysely'
-import { findResult } from '#jobs/stored-values.ts'
+import { findResult } from '#jobs/scheduler/stored-values.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import type { Database } from '#store/sql/schema.ts'
 import { until } from './until.ts'

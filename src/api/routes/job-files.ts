@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { AppError } from '#lib/errors.ts'
-import { findResult } from '#jobs/stored-values.ts'
+import { findResult } from '#jobs/scheduler/stored-values.ts'
 import type { App } from '../app.ts'
 import { jobFileParamsSchema } from '../job-contract.ts'
 import type { JobRouteDeps } from '../job-services.ts'

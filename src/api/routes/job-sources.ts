@@ -1,6 +1,6 @@
 import { AppError } from '#lib/errors.ts'
-import { uploadView } from '#jobs/dispatch.ts'
-import { isSourceKey, sourceKey } from '#jobs/job-objects.ts'
+import { uploadView } from '#jobs/scheduler/dispatch.ts'
+import { isSourceKey, sourceKey } from '#jobs/scheduler/job-objects.ts'
 import { partUpload } from '#store/objects/part-upload.ts'
 import type { App } from '../app.ts'
 import { sourceCompleteSchema, sourceCreateSchema, sourceObjectSchema, sourceUploadSchema } from '../job-contract.ts'

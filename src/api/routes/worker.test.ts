@@ -10,7 +10,7 @@ import {
   registeredSchema,
   uploadAnswerSchema,
 } from '#jobs/worker-protocol.ts'
-import { silentLog, testProbe } from '#jobs/scheduler.fixture.ts'
+import { silentLog, testProbe } from '#jobs/scheduler/scheduler.fixture.ts'
 import { WorkerClient } from '#jobs/worker/worker-client.ts'
 import { until } from '../../../test/support/until.ts'
 import { errorBodySchema } from '../contract.ts'

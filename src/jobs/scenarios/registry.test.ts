@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { AppError } from '#lib/errors.ts'
 import { openDatabase } from '#store/sql/database.ts'
 import { scenarioOf } from '../plan/probe.fixture.ts'
-import { sqlScenarioStore } from '../scenario-store.ts'
+import { sqlScenarioStore } from './scenario-store.ts'
 import { ScenarioRegistry } from './registry.ts'
 
 async function openRegistry() {

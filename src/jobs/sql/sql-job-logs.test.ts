@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openFleet } from '../scheduler.fixture.ts'
+import { openFleet } from '../scheduler/scheduler.fixture.ts'
 import { sqlJobLogs } from './sql-job-logs.ts'
 
 test('a job keeps its newest lines', async () => {

@@ -1,9 +1,9 @@
 import { AppError } from '#lib/errors.ts'
-import type { FleetWorker } from './plan/encoder-choice.ts'
-import { planLive } from './plan/plan-live.ts'
-import type { JobInput, Scenario } from './scenario.ts'
+import type { FleetWorker } from '../plan/encoder-choice.ts'
+import { planLive } from '../plan/plan-live.ts'
+import type { JobInput, Scenario } from '../scenario.ts'
 import type { JobMedia } from './worker-access.ts'
-import type { TaskSpec } from './worker-protocol.ts'
+import type { TaskSpec } from '../worker-protocol.ts'
 
 type LiveSpec = Extract<TaskSpec, { kind: 'live' }>
 

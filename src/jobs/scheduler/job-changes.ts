@@ -1,6 +1,6 @@
 import type { Logger } from '#lib/log.ts'
-import type { Effects, JobChange } from './job-store.ts'
-import type { JobRow, JobState, NodeRow } from './model.ts'
+import type { Effects, JobChange } from '../job-store.ts'
+import type { JobRow, JobState, NodeRow } from '../model.ts'
 
 /** `subject` is `job/<id>` or `node/<id>`. */
 export type JobEvent = { readonly type: string; readonly subject: string; readonly data: Readonly<Record<string, unknown>> }

@@ -1,8 +1,8 @@
 import type { Duty } from './duties.ts'
 import type { JobChanges } from './job-changes.ts'
 import { cleanJobs, pruneJobs, type CleanedObjects } from './job-cleaning.ts'
-import type { JobStore } from './job-store.ts'
-import type { NodeState } from './model.ts'
+import type { JobStore } from '../job-store.ts'
+import type { NodeState } from '../model.ts'
 import type { Outages } from './outages.ts'
 
 type Deps = {

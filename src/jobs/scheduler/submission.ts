@@ -2,12 +2,12 @@
 import { Value } from 'typebox/value'
 import { AppError } from '#lib/errors.ts'
 import { liveStreams } from './live-order.ts'
-import type { NewJob } from './job-store.ts'
-import type { JobId, Priority, Queue } from './model.ts'
-import type { FleetWorker } from './plan/encoder-choice.ts'
-import { probeTask } from './plan/new-task.ts'
-import { planLive } from './plan/plan-live.ts'
-import { jobInputSchema, type JobInput, type Scenario } from './scenario.ts'
+import type { NewJob } from '../job-store.ts'
+import type { JobId, Priority, Queue } from '../model.ts'
+import type { FleetWorker } from '../plan/encoder-choice.ts'
+import { probeTask } from '../plan/new-task.ts'
+import { planLive } from '../plan/plan-live.ts'
+import { jobInputSchema, type JobInput, type Scenario } from '../scenario.ts'
 
 /** What is absent has its default. */
 export type JobRequest = {

@@ -1,6 +1,6 @@
-import type { WorkerRef } from './job-store.ts'
-import type { JobId, TaskId } from './model.ts'
-import type { TaskLogLine } from './worker-protocol.ts'
+import type { WorkerRef } from '../job-store.ts'
+import type { JobId, TaskId } from '../model.ts'
+import type { TaskLogLine } from '../worker-protocol.ts'
 
 /** The least important first. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const

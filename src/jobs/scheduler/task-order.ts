@@ -1,11 +1,11 @@
 /** From a job's plan and what its tasks left to the order of one task. Pure: whoever asks again gets the same. */
 import { AppError } from '#lib/errors.ts'
-import { taskKey, type ClaimedTask } from './job-store.ts'
-import type { TaskId, TaskRow } from './model.ts'
-import type { JobPlan, PlannedAudio, PlannedRendition } from './plan/plan.ts'
-import type { JobInput } from './scenario.ts'
+import { taskKey, type ClaimedTask } from '../job-store.ts'
+import type { TaskId, TaskRow } from '../model.ts'
+import type { JobPlan, PlannedAudio, PlannedRendition } from '../plan/plan.ts'
+import type { JobInput } from '../scenario.ts'
 import { parseOutput, type StoredFile } from './stored-values.ts'
-import type { TaskSpec } from './worker-protocol.ts'
+import type { TaskSpec } from '../worker-protocol.ts'
 
 /** A file that a task reads, under the name that its order uses. */
 export type OrderInput =

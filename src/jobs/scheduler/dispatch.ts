@@ -7,10 +7,10 @@ import { failureKindOf, parseErrorCode } from './failure-kinds.ts'
 import type { JobChanges, JobObserver } from './job-changes.ts'
 import type { JobLogs } from './job-logs.ts'
 import { attemptPrefix } from './job-objects.ts'
-import type { ClaimedTask, Failure, JobStore, LeaseRef, WorkerRef } from './job-store.ts'
-import type { JobId, JobRow } from './model.ts'
+import type { ClaimedTask, Failure, JobStore, LeaseRef, WorkerRef } from '../job-store.ts'
+import type { JobId, JobRow } from '../model.ts'
 import type { Outages } from './outages.ts'
-import type { Lease } from './sql/sql-task-leases.ts'
+import type { Lease } from '../sql/sql-task-leases.ts'
 import { parseInput, type StoredFile } from './stored-values.ts'
 import { inputFile, type InputObjects } from './task-inputs.ts'
 import { TaskOrders, type FoundScenarios } from './task-orders.ts'
@@ -30,7 +30,7 @@ import type {
   TaskLogLine,
   Upload,
   WorkerTask,
-} from './worker-protocol.ts'
+} from '../worker-protocol.ts'
 
 /** What this needs of the object store. */
 export interface DispatchObjects extends InputObjects {

@@ -1,4 +1,4 @@
-import type { JobId, JobState } from './model.ts'
+import type { JobId, JobState } from '../model.ts'
 import { outPrefix, workPrefix } from './job-objects.ts'
 import { findResult } from './stored-values.ts'
 

@@ -11,10 +11,10 @@ import {
   videoEncoderSchema,
 } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
-import type { TaskRow } from './model.ts'
-import type { JobPlan } from './plan/plan.ts'
-import { jobInputSchema, scenarioSchema, type JobInput } from './scenario.ts'
-import { taskOutputSchema } from './worker-protocol.ts'
+import type { TaskRow } from '../model.ts'
+import type { JobPlan } from '../plan/plan.ts'
+import { jobInputSchema, scenarioSchema, type JobInput } from '../scenario.ts'
+import { taskOutputSchema } from '../worker-protocol.ts'
 
 const closed = { additionalProperties: false } as const
 const count = Type.Integer({ minimum: 0 })

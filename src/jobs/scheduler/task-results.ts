@@ -1,15 +1,15 @@
 /** What follows when a worker says that a task is done. Pure, but for the planner, which is pure, too. */
 import { AppError, toAppError } from '#lib/errors.ts'
 import type { SourceProbe } from '#codec/transcoding.ts'
-import type { Completion, Failure, NewTask } from './job-store.ts'
+import type { Completion, Failure, NewTask } from '../job-store.ts'
 import { attemptPrefix } from './job-objects.ts'
-import type { JobId } from './model.ts'
-import type { FleetWorker } from './plan/encoder-choice.ts'
-import type { JobPlan } from './plan/plan.ts'
-import type { JobInput, Scenario } from './scenario.ts'
-import type { Lease } from './sql/sql-task-leases.ts'
+import type { JobId } from '../model.ts'
+import type { FleetWorker } from '../plan/encoder-choice.ts'
+import type { JobPlan } from '../plan/plan.ts'
+import type { JobInput, Scenario } from '../scenario.ts'
+import type { Lease } from '../sql/sql-task-leases.ts'
 import type { JobResult, StoredFile, StoredOutput } from './stored-values.ts'
-import type { TaskOutput } from './worker-protocol.ts'
+import type { TaskOutput } from '../worker-protocol.ts'
 
 /** From a probe to the tasks of a job. Throws `UNSUPPORTED` or `REQUEST_INVALID` with the reason. */
 export type PlanJob = (request: {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '#lib/clock.ts'
 import { openDatabase } from '#store/sql/database.ts'
-import { until } from '../../test/support/until.ts'
-import type { JobStore } from './job-store.ts'
+import { until } from '../../../test/support/until.ts'
+import type { JobStore } from '../job-store.ts'
 import { Outages } from './outages.ts'
 import { silentLog, testPolicy } from './scheduler.fixture.ts'
-import { sqlJobStore } from './sql/sql-job-store.ts'
+import { sqlJobStore } from '../sql/sql-job-store.ts'
 
 /** Long enough for a busy machine to be heard in once it is forgiven. */
 const leaseMs = 2000

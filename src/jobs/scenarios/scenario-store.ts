@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import { Value } from 'typebox/value'
 import { AppError } from '#lib/errors.ts'
 import type { Schema } from '#store/sql/schema.ts'
-import { scenarioSchema, type Scenario } from './scenario.ts'
-import type { StoredScenarios } from './scenarios/registry.ts'
+import { scenarioSchema, type Scenario } from '../scenario.ts'
+import type { StoredScenarios } from './registry.ts'
 
 /** Scenarios that were made by the API, in the table `scenarios`. */
 export function sqlScenarioStore(db: Kysely<Schema>, { nowMs }: { readonly nowMs: () => number }): StoredScenarios {

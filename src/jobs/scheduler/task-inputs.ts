@@ -1,8 +1,8 @@
 import { AppError } from '#lib/errors.ts'
-import type { JobSource } from './scenario.ts'
+import type { JobSource } from '../scenario.ts'
 import type { OrderInput } from './task-order.ts'
 import type { JobMedia, WorkerAccess } from './worker-access.ts'
-import type { InputFile } from './worker-protocol.ts'
+import type { InputFile } from '../worker-protocol.ts'
 
 /** What this needs of the object store. */
 export interface InputObjects {

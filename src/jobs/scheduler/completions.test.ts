@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
 import { Completions } from './completions.ts'
-import type { Completion, Effects, WorkerRef } from './job-store.ts'
+import type { Completion, Effects, WorkerRef } from '../job-store.ts'
 
 type Request = WorkerRef & Completion
 

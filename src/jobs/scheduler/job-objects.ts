@@ -6,8 +6,8 @@
  *   jobs/<job>/out/<fence>/<name>           what is published
  *   sources/<id>/<name>                     what users uploaded
  */
-import type { ClaimedTask } from './job-store.ts'
-import type { JobId } from './model.ts'
+import type { ClaimedTask } from '../job-store.ts'
+import type { JobId } from '../model.ts'
 
 type Attempt = Pick<ClaimedTask, 'id' | 'jobId' | 'kind' | 'fence'>
 

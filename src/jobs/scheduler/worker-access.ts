@@ -1,6 +1,6 @@
 /** What the scheduler needs so that a worker, which has nothing but the address of the API, can read and write files and reach streams. */
 import type { PartUpload } from '#store/objects/part-upload.ts'
-import type { JobSource } from './scenario.ts'
+import type { JobSource } from '../scenario.ts'
 
 /** URLs that need no credentials and are valid for a while; they may begin with "/": then they are of the server that gave them. */
 export interface TransferUrls {

@@ -1,5 +1,5 @@
 import type { Clock } from '#lib/clock.ts'
-import type { NodeRow } from './model.ts'
+import type { NodeRow } from '../model.ts'
 
 /** What this needs of the store. */
 interface LeaseStore {

@@ -1,5 +1,5 @@
 import { errorTable, type ErrorCode } from '#lib/errors.ts'
-import type { Failure } from './job-store.ts'
+import type { Failure } from '../job-store.ts'
 
 type FailureKind = Failure['kind']
 

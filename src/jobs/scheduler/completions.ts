@@ -1,5 +1,5 @@
 import { AppError, toAppError } from '#lib/errors.ts'
-import type { Completion, CompletionVerdict, Effects, WorkerRef } from './job-store.ts'
+import type { Completion, CompletionVerdict, Effects, WorkerRef } from '../job-store.ts'
 
 type Request = WorkerRef & Completion
 

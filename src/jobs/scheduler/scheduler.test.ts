@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
-import { until } from '../../test/support/until.ts'
+import { until } from '../../../test/support/until.ts'
 import { openFleet, testPolicy, type TestFleet } from './scheduler.fixture.ts'
 import { findResult } from './stored-values.ts'
 

@@ -1,6 +1,6 @@
 import type { Timers } from '#lib/timers.ts'
-import type { JobCounts, JobStore } from './job-store.ts'
-import { isTerminal, jobStates, type NodeRow, type NodeState } from './model.ts'
+import type { JobCounts, JobStore } from '../job-store.ts'
+import { isTerminal, jobStates, type NodeRow, type NodeState } from '../model.ts'
 import type { WaitingClaims } from './waiting-claims.ts'
 
 type Deps = {

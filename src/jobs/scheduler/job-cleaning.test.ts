@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../../test/support/until.ts'
+import { until } from '../../../test/support/until.ts'
 import { cleanJobs, pruneJobs } from './job-cleaning.ts'
 import { openFleet, type TestFleet } from './scheduler.fixture.ts'
 import { findResult } from './stored-values.ts'
