@@ -101,34 +101,31 @@ export class Appender {
 
   /** All of an append but the wait: the batch has its place when this returns. */
   #begin(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Begun {
-    const { topics, wal, accumulator, leases, objectAckMs } = this.#deps
+    const { topics, wal, backlog, accumulator, leases, objectAckMs } = this.#deps
     const topic = topics.get(ref.topic)
     if (topic.isInternal && !options.isOwn) {
       throw new AppError('TOPIC_INVALID', `only Millrace itself writes to topic "${topic.name}"; use another name`)
     }
     const partition = topic.partition(ref.partition)
-    this.#checkWritable()
+    if (this.#isClosing) throw new AppError('SHUTTING_DOWN', 'the event log is stopping; repeat when it is back')
+    if (this.#fault) throw this.#fault
     const header = partition.admit(bytes)
     const ack = wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
     const isAwaited = ack === 'object'
-    wal?.admit(bytes.length)
-    const placed = partition.place(bytes, header)
-    if ('duplicate' in placed) {
-      const { batch, baseOffset, lastOffset } = placed.duplicate
+    // What is there already needs no room; refused again and again, it would be forgotten while its producer goes on.
+    const duplicate = partition.producers.findDuplicate(header)
+    if (duplicate) {
+      const { batch, baseOffset, lastOffset } = duplicate
       if (batch && isAwaited) accumulator.closeWithin(objectAckMs)
       return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
     }
-    const { batch, appendTimeMs } = placed
+    backlog.checkRoom()
+    wal?.admit(bytes.length)
+    const { batch, appendTimeMs } = partition.place(bytes, header)
     this.#keep(partition, batch, { isAwaited })
     leases.keepCeiling(partition)
     const { baseOffset, lastOffset } = batch
     return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate: false }
-  }
-
-  #checkWritable(): void {
-    if (this.#isClosing) throw new AppError('SHUTTING_DOWN', 'the event log is stopping; repeat when it is back')
-    if (this.#fault) throw this.#fault
-    this.#deps.backlog.checkRoom()
   }
 
   #keep(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {

@@ -15,9 +15,8 @@ export type TopicIdentity = {
   readonly durability: Durability
 }
 
-/** A batch that a partition has taken: new, or one it had already. */
-export type Placed = { readonly batch: LogBatch; readonly appendTimeMs: number } | { readonly duplicate: Duplicate }
-export type Duplicate = { readonly baseOffset: number; readonly lastOffset: number; readonly batch?: LogBatch }
+/** A batch that a partition has taken. `appendTimeMs` is -1 where producers set the time. */
+export type Placed = { readonly batch: LogBatch; readonly appendTimeMs: number }
 
 /**
  * One partition as its owner knows it. Offsets grow through four marks:
@@ -127,7 +126,7 @@ export class Partition {
     this.producers.restore(row)
   }
 
-  /** Whether a batch of this size and form may be appended now; throws otherwise, before anything has changed. */
+  /** Whether a batch of this size and form may be appended; throws otherwise, before anything has changed. */
   admit(bytes: Buffer): BatchHeader {
     if (this.#fault) throw this.#fault
     if (!this.#isOwned) {
@@ -144,16 +143,15 @@ export class Partition {
       throw new AppError('RECORD_BATCH_INVALID', message)
     }
     checkBatch(bytes, header)
-    if (this.#nextOffset + header.lastOffsetDelta >= this.#ceiling) {
-      throw new AppError('PARTITION_NOT_OWNED', `${this.label} waits for the database to raise its offset ceiling; repeat`)
-    }
     return header
   }
 
-  /** Gives an admitted batch its offsets. The bytes belong to the log from now on. */
+  /** Gives an admitted batch that is no duplicate its offsets. The bytes belong to the log from now on. Throws before anything has changed. */
   place(bytes: Buffer, header: BatchHeader): Placed {
-    const duplicate = this.producers.findDuplicate(header)
-    if (duplicate) return { duplicate }
+    if (this.#nextOffset + header.lastOffsetDelta >= this.#ceiling) {
+      throw new AppError('PARTITION_NOT_OWNED', `${this.label} waits for the database to raise its offset ceiling; repeat`)
+    }
+    this.producers.checkOrder(header)
     const nowMs = this.#clock.nowMs()
     const appendTimeMs = this.topic.config.timestampType === 'LogAppendTime' ? nowMs : -1
     if (appendTimeMs >= 0) stampAppendTime(bytes, appendTimeMs)

@@ -34,27 +34,27 @@ export class Producers<Batch> {
     this.#producers.set(producerId, { epoch: producerEpoch, updatedAtMs, batches: [...batches] })
   }
 
-  /**
-   * The earlier append of the same batch, or undefined when it is new. Throws `PRODUCER_FENCED` for an epoch that is over, `PRODUCER_SEQUENCE_GAP` for a
-   * batch that does not follow the last one. Batches without a producer are always new.
-   */
+  /** The earlier append of the same batch, or undefined when there is none. Batches without a producer are always new. */
   findDuplicate(header: BatchHeader): Appended<Batch> | undefined {
     const { producerId, producerEpoch, baseSequence } = header
     const producer = producerId < 0 ? undefined : this.#producers.get(producerId)
-    if (producer === undefined) return undefined
+    if (producer?.epoch !== producerEpoch) return undefined
+    const lastSequence = lastSequenceOf(header)
+    return producer.batches.findLast((one) => one.firstSequence === baseSequence && one.lastSequence === lastSequence)
+  }
+
+  /** Throws `PRODUCER_FENCED` for an epoch that is over, `PRODUCER_SEQUENCE_GAP` for a new batch that does not follow the last one. */
+  checkOrder({ producerId, producerEpoch, baseSequence }: BatchHeader): void {
+    const producer = producerId < 0 ? undefined : this.#producers.get(producerId)
+    if (producer === undefined) return
     if (producerEpoch < producer.epoch) {
       const message = `producer ${producerId} has epoch ${producer.epoch} by now, the batch has ${producerEpoch}; start the producer anew`
       throw new AppError('PRODUCER_FENCED', message)
     }
     const isSameEpoch = producerEpoch === producer.epoch
-    if (isSameEpoch) {
-      const lastSequence = lastSequenceOf(header)
-      const found = producer.batches.findLast((one) => one.firstSequence === baseSequence && one.lastSequence === lastSequence)
-      if (found) return found
-    }
     const last = isSameEpoch ? producer.batches.at(-1) : undefined
     const expected = last ? (last.lastSequence + 1) % sequenceModulus : 0
-    if (baseSequence === expected || (isSameEpoch && !last)) return undefined
+    if (baseSequence === expected || (isSameEpoch && !last)) return
     const message = `producer ${producerId} sent sequence ${baseSequence} where ${expected} comes next; send the missing batch first`
     throw new AppError('PRODUCER_SEQUENCE_GAP', message)
   }

@@ -9,6 +9,8 @@ import type { World } from './world.ts'
 
 type Ref = { readonly topic: string; readonly partition: number }
 type Contents = { readonly batches: readonly Buffer[]; readonly records: readonly LogRecord[]; readonly highWatermark: number }
+/** `isCut`: the log says that records behind the last one were damaged. */
+type Found = Contents & { readonly isCut: boolean }
 
 /** Everything works again, and every producer has its acknowledgements: what is kept must be what they were told, before and after another start. */
 export async function checkAll(scenario: Scenario): Promise<void> {
@@ -17,7 +19,7 @@ export async function checkAll(scenario: Scenario): Promise<void> {
   await flush(scenario)
   await restart(scenario)
   const after = await readEverything(scenario, { isFlushed: true })
-  for (const [id, { batches }] of before) checkSame(id, batches, after.get(id)?.batches)
+  for (const [id, { batches }] of before) checkSame(id, batches, after.get(id))
   if (world.isDamaged) return
   await checkExtents(scenario)
   await checkCollected(scenario)
@@ -29,16 +31,16 @@ function requireAgent(scenario: Scenario): LogAgent {
   throw new Violation('no log is running')
 }
 
-async function readEverything(scenario: Scenario, { isFlushed }: { isFlushed: boolean }): Promise<ReadonlyMap<number, Contents>> {
+async function readEverything(scenario: Scenario, { isFlushed }: { isFlushed: boolean }): Promise<ReadonlyMap<number, Found>> {
   const agent = requireAgent(scenario)
-  const found = new Map<number, Contents>()
+  const found = new Map<number, Found>()
   for (const { name, partitions } of agent.topics.list()) {
     for (const { id, index, fault } of partitions) {
       const model = scenario.world.model.partition(id)
       if (fault && !scenario.world.isDamaged) throw new Violation(`${name}/${index} refuses producers: ${fault.message}`)
       const contents = await readPartition(scenario, { agent, ref: { topic: name, partition: index }, model })
       if (!contents) continue
-      found.set(id, contents)
+      found.set(id, { ...contents, isCut: fault?.code === 'LOG_DAMAGED' })
       if (scenario.world.isDamaged) continue
       checkAcknowledged(model, contents, isFlushed)
       checkSequences(model, contents)
@@ -137,12 +139,14 @@ export async function checkGivenBack(world: World): Promise<void> {
 }
 
 /** What was read is still there, and what was deleted or has become visible since is at its ends. */
-function checkSame(id: number, before: readonly Buffer[], after: readonly Buffer[] | undefined): void {
-  const known = new Map(after?.map((batch) => [readBatchHeader(batch).baseOffset, batch]))
-  const first = after?.[0] ? readBatchHeader(after[0]).baseOffset : Infinity
+function checkSame(id: number, before: readonly Buffer[], after: Found | undefined): void {
+  if (after === undefined) return
+  const known = new Map(after.batches.map((batch) => [readBatchHeader(batch).baseOffset, batch]))
+  const first = after.batches[0] ? readBatchHeader(after.batches[0]).baseOffset : Infinity
+  const end = after.isCut ? after.highWatermark : Infinity
   for (const batch of before) {
     const { baseOffset } = readBatchHeader(batch)
-    const isSameNow = after === undefined || baseOffset < first || known.get(baseOffset)?.equals(batch)
+    const isSameNow = baseOffset < first || baseOffset >= end || known.get(baseOffset)?.equals(batch)
     if (!isSameNow) throw new Violation(`I16: partition ${id} reads otherwise than before at ${baseOffset}`)
   }
 }

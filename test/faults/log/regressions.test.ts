@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogAgent } from '#eventlog/agent.ts'
+import { AppError } from '#lib/errors.ts'
 import { Rig } from './rig.ts'
 
 // What the simulation has found, as scenes.
@@ -152,3 +153,23 @@ test('a start that fails leaves nothing behind that goes on', async () => {
   const again = await rig.do(rig.world.open(rig.machine))
   assert.deepEqual(await rig.read(again), ['one'])
 })
+
+test('a batch that has its place is not refused for want of room when it comes again', async () => {
+  await using rig = await Rig.create(4)
+  const agent = await rig.start({ ...littleMemory, objectMilliseconds: 1000 })
+  await rig.createTopic(agent)
+  rig.world.store.failing = 1
+  const producer = { id: 5, epoch: 0, baseSequence: 0 }
+  await rig.refuses('TIMEOUT', rig.append(agent, 'first', { ack: 'object', producer, timeoutMs: 100 }))
+  await assert.rejects(async () => {
+    for (let count = 0; count < 100; count++) await rig.send(agent, `other ${count}`)
+  }, isFull)
+  await rig.refuses('TIMEOUT', rig.append(agent, 'first', { ack: 'object', producer, timeoutMs: 100 }))
+  rig.world.store.failing = 0
+  const { baseOffset, isDuplicate } = await rig.send(agent, 'first', { ack: 'object', producer })
+  assert.deepEqual([baseOffset, isDuplicate], [0, true])
+})
+
+function isFull(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'LOG_UNAVAILABLE'
+}
