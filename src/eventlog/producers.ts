@@ -12,7 +12,8 @@ type Appended<Batch> = {
   readonly batch?: Batch
 }
 
-type Producer<Batch> = { epoch: number; updatedAtMs: number; batches: Appended<Batch>[] }
+/** `nextSequence` is that of the batch which comes next. */
+type Producer<Batch> = { epoch: number; nextSequence: number; updatedAtMs: number; batches: Appended<Batch>[] }
 
 /** As many batches of one producer are remembered as its clients may have in flight: Kafka's `max.in.flight.requests.per.connection`. */
 const remembered = 5
@@ -31,7 +32,8 @@ export class Producers<Batch> {
   /** The producers as they are stored. */
   restore(row: ProducerRow): void {
     const { producerId, producerEpoch, batches, updatedAtMs } = row
-    this.#producers.set(producerId, { epoch: producerEpoch, updatedAtMs, batches: [...batches] })
+    const nextSequence = sequenceAfter(batches.at(-1)?.lastSequence ?? -1)
+    this.#producers.set(producerId, { epoch: producerEpoch, nextSequence, updatedAtMs, batches: [...batches] })
   }
 
   /** The earlier append of the same batch, or undefined when there is none. Batches without a producer are always new. */
@@ -51,10 +53,8 @@ export class Producers<Batch> {
       const message = `producer ${producerId} has epoch ${producer.epoch} by now, the batch has ${producerEpoch}; start the producer anew`
       throw new AppError('PRODUCER_FENCED', message)
     }
-    const isSameEpoch = producerEpoch === producer.epoch
-    const last = isSameEpoch ? producer.batches.at(-1) : undefined
-    const expected = last ? (last.lastSequence + 1) % sequenceModulus : 0
-    if (baseSequence === expected || (isSameEpoch && !last)) return
+    const expected = producerEpoch === producer.epoch ? producer.nextSequence : 0
+    if (baseSequence === expected) return
     const message = `producer ${producerId} sent sequence ${baseSequence} where ${expected} comes next; send the missing batch first`
     throw new AppError('PRODUCER_SEQUENCE_GAP', message)
   }
@@ -65,9 +65,12 @@ export class Producers<Batch> {
     if (producerId < 0) return
     const { nowMs, ...rest } = place
     const known = this.#producers.get(producerId)
-    const producer = known?.epoch === producerEpoch ? known : { epoch: producerEpoch, updatedAtMs: nowMs, batches: [] }
-    producer.updatedAtMs = nowMs
     const sequences = { firstSequence: header.baseSequence, lastSequence: lastSequenceOf(header) }
+    const nextSequence = sequenceAfter(sequences.lastSequence)
+    const producer =
+      known?.epoch === producerEpoch ? known : { epoch: producerEpoch, nextSequence, updatedAtMs: nowMs, batches: [] }
+    producer.nextSequence = nextSequence
+    producer.updatedAtMs = nowMs
     producer.batches.push({ ...sequences, ...rest, timestampMs: header.maxTimestampMs })
     // The map keeps the order of use.
     this.#producers.delete(producerId)
@@ -75,11 +78,12 @@ export class Producers<Batch> {
     if (this.#producers.size > capacity) this.#forgetOldest()
   }
 
-  /** Batches from `offset` on have never been: forgets them. */
+  /** Batches from `offset` on have never been: forgets them, and expects the first of them again. */
   rewind(offset: number): void {
     for (const producer of this.#producers.values()) {
-      const isGone = (producer.batches.at(-1)?.lastOffset ?? -1) >= offset
-      if (isGone) producer.batches = producer.batches.filter(({ lastOffset }) => lastOffset < offset)
+      const firstGone = producer.batches.findIndex(({ lastOffset }) => lastOffset >= offset)
+      const [gone] = firstGone < 0 ? [] : producer.batches.splice(firstGone)
+      if (gone) producer.nextSequence = gone.firstSequence
     }
   }
 
@@ -113,6 +117,10 @@ export class Producers<Batch> {
 
 function placeOf({ firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }: Appended<unknown>): ProducerBatch {
   return { firstSequence, lastSequence, baseOffset, lastOffset, timestampMs }
+}
+
+function sequenceAfter(sequence: number): number {
+  return (sequence + 1) % sequenceModulus
 }
 
 function lastSequenceOf({ baseSequence, recordCount }: BatchHeader): number {

@@ -13,7 +13,7 @@ import { runPlan, shrink, type Outcome } from './seeds.ts'
 
 const usualCount = 2000
 /** Found a fault once. */
-const memorable = [2_114_455_583, 2_114_891_170]
+const memorable = [2_114_455_583, 2_114_891_170, 2_115_399_704]
 const threads = 2
 const historyLines = 60
 
