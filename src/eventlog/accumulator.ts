@@ -20,7 +20,7 @@ export class Accumulator {
   #runs = new Map<Partition, LogBatch[]>()
   #sizeBytes = 0
   #batchCount = 0
-  #due: { readonly atMs: number; readonly timer: Disposable } | undefined
+  #due: { readonly atMs: number; readonly delayMs: number; readonly timer: Disposable } | undefined
 
   constructor(options: { limits: Limits; clock: Clock; timers: Timers; onClosed: (gathered: Gathered) => void }) {
     this.#limits = options.limits
@@ -43,10 +43,12 @@ export class Accumulator {
   /** Closes what is gathered no later than in `delayMs`. */
   closeWithin(delayMs: number): void {
     if (this.#runs.size === 0) return
+    // Asked for earlier, and no later: the usual case costs nothing.
+    if (this.#due && this.#due.delayMs <= delayMs) return
     const atMs = this.#clock.monotonicMs() + delayMs
     if (this.#due && this.#due.atMs <= atMs) return
     this.#due?.timer[Symbol.dispose]()
-    this.#due = { atMs, timer: this.#timers.after(delayMs, () => this.close()) }
+    this.#due = { atMs, delayMs, timer: this.#timers.after(delayMs, () => this.close()) }
   }
 
   /** Closes what is gathered now. */

@@ -16,12 +16,21 @@ function open() {
   /** How each wait has ended so far, by its name. */
   const ends: Record<string, string> = {}
   const wait = (name: string, batch: LogBatch, { ack, timeoutMs }: { ack: AckLevel; timeoutMs: number }): void => {
-    batch
-      .until(ack, (one) => deadlines.add(one, timeoutMs))
-      .then(
-        () => (ends[name] = 'reached'),
-        (error: unknown) => (ends[name] = error instanceof AppError ? error.code : String(error)),
-      )
+    const end = (how: string): void => {
+      ends[name] ??= how
+      deadlines.remove(one)
+    }
+    const one = {
+      ack,
+      timeoutMs,
+      next: undefined,
+      dueMs: 0,
+      place: -1,
+      reached: () => end('reached'),
+      ended: ({ code }: AppError) => end(code),
+    }
+    deadlines.add(one, clock.monotonicMs())
+    batch.wait(one)
   }
   return { timers, ends, wait }
 }

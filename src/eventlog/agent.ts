@@ -5,7 +5,7 @@ import type { Timers } from '#lib/timers.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { Accumulator } from './accumulator.ts'
 import { AckDeadlines } from './ack-deadlines.ts'
-import { Appender, type Appended, type AppendOptions, type LogObserver, type PartitionRef } from './appender.ts'
+import { Appender, type Appended, type AppendOptions, type AppendSink, type LogObserver, type PartitionRef } from './appender.ts'
 import { Backlog } from './backlog.ts'
 import { Collector } from './collector.ts'
 import { Committer } from './committer.ts'
@@ -187,6 +187,11 @@ export class LogAgent implements AsyncDisposable {
   /** Appends one whole record batch; see `Appender`. */
   append(ref: PartitionRef, bytes: Buffer, options: AppendOptions = {}): Promise<Appended> {
     return this.#appender.append(ref, bytes, options)
+  }
+
+  /** The same without a promise. */
+  offer(ref: PartitionRef, bytes: Buffer, options: AppendOptions, sink: AppendSink): void {
+    this.#appender.offer(ref, bytes, options, sink)
   }
 
   /** Reads many partitions; see `fetchPartitions`. */

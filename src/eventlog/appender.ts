@@ -1,14 +1,14 @@
 import type { Clock } from '#lib/clock.ts'
 import { AppError, type ErrorCode, toAppError } from '#lib/errors.ts'
 import type { Accumulator } from './accumulator.ts'
-import type { AckDeadlines } from './ack-deadlines.ts'
+import type { AckDeadlines, LimitedWait } from './ack-deadlines.ts'
 import type { Backlog } from './backlog.ts'
 import type { Leases } from './leases.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { AckWait, LogBatch } from './log-batch.ts'
 import type { Partition } from './partition.ts'
 import type { AckLevel } from './topic-config.ts'
 import type { Topics } from './topics.ts'
-import type { Wal } from './wal/wal.ts'
+import type { Wal, WalPosition, WalTask } from './wal/wal.ts'
 
 export type PartitionRef = { readonly topic: string; readonly partition: number }
 
@@ -31,8 +31,11 @@ export interface LogObserver {
   refused(code: ErrorCode): void
 }
 
-/** A batch that has its place. `batch` is absent for a repeated one that is long committed. */
-type Begun = Omit<Appended, 'logStartOffset'> & { readonly partition: Partition; readonly batch: LogBatch | undefined }
+/** Whoever appends, and hears once what became of it. */
+export interface AppendSink {
+  appended(result: Appended): void
+  refused(error: AppError): void
+}
 
 type Deps = {
   readonly topics: Topics
@@ -47,11 +50,111 @@ type Deps = {
   readonly observer: LogObserver | undefined
 }
 
+type AppendFields = {
+  readonly partition: Partition
+  readonly place: { readonly baseOffset: number; readonly lastOffset: number }
+  readonly appendTimeMs: number
+  readonly isDuplicate: boolean
+  readonly ack: AckLevel
+  /** 0: no limit. */
+  readonly timeoutMs: number
+  readonly sink: AppendSink
+}
+
+/** An append that has its place and waits until that is as durable as asked for. */
+class Append implements AckWait, LimitedWait {
+  readonly ack: AckLevel
+  readonly timeoutMs: number
+  next: AckWait | undefined
+  dueMs = 0
+  place = -1
+  readonly #deps: Deps
+  readonly #fields: AppendFields
+  readonly #startedAtMs: number
+  #isOver = false
+
+  constructor(deps: Deps, fields: AppendFields) {
+    this.ack = fields.ack
+    this.timeoutMs = fields.timeoutMs
+    this.#deps = deps
+    this.#fields = fields
+    this.#startedAtMs = deps.clock.monotonicMs()
+  }
+
+  await(batch: LogBatch): void {
+    batch.wait(this)
+    if (!this.#isOver && this.timeoutMs > 0) this.#deps.deadlines.add(this, this.#startedAtMs)
+  }
+
+  reached(): void {
+    if (this.#isOver) return
+    this.#end()
+    const { ack } = this
+    const { observer, clock } = this.#deps
+    const { partition, place, appendTimeMs, isDuplicate, sink } = this.#fields
+    const { baseOffset, lastOffset } = place
+    observer?.acknowledged(ack, (clock.monotonicMs() - this.#startedAtMs) / 1000)
+    sink.appended({ baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate })
+  }
+
+  ended(error: AppError): void {
+    if (this.#isOver) return
+    this.#end()
+    this.#deps.observer?.refused(error.code)
+    this.#fields.sink.refused(error)
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#deps.deadlines.remove(this)
+  }
+}
+
+type Durable = { readonly partition: Partition; readonly batch: LogBatch; readonly bytes: Buffer; readonly isAwaited: boolean }
+
+/** A batch on its way into the write-ahead log, and from there to the accumulator. */
+class WalWrite implements WalTask {
+  readonly partitionId: number
+  readonly epoch: number
+  readonly baseOffset: number
+  readonly recordCount: number
+  readonly batch: Buffer
+  readonly #deps: Deps
+  readonly #durable: Durable
+
+  constructor(deps: Deps, durable: Durable) {
+    const { partition, batch, bytes } = durable
+    this.partitionId = partition.id
+    this.epoch = partition.epoch
+    this.baseOffset = batch.baseOffset
+    this.recordCount = batch.lastOffset - batch.baseOffset + 1
+    this.batch = bytes
+    this.#deps = deps
+    this.#durable = durable
+  }
+
+  kept(position: WalPosition): void {
+    const { partition, batch, isAwaited } = this.#durable
+    batch.position = position
+    partition.markSynced(batch)
+    if (partition.isDeleted) this.#deps.wal?.settle(position)
+    this.#deps.accumulator.add(partition, batch, { isAwaited })
+  }
+
+  refused(error: AppError): void {
+    const { partition, batch } = this.#durable
+    this.#deps.backlog.remove(batch)
+    // A full disk may have room again, and nothing of what waited for it was kept.
+    if (error.code === 'LOG_FULL') partition.rewind(error)
+    else partition.fail(error)
+  }
+}
+
 /** The way of a batch from its producer to the accumulator: it gets its place in the partition at once, and goes on when the write-ahead log has it. */
 export class Appender {
   readonly #deps: Deps
-  /** Batches that the write-ahead log does not have yet. */
-  readonly #syncing = new Set<LogBatch>()
+  /** The last batch that went into the write-ahead log: it is there, or has failed, when all before it are. */
+  #newest: LogBatch | undefined
   #isClosing = false
   #fault: AppError | undefined
 
@@ -76,31 +179,34 @@ export class Appender {
 
   /** Resolves when everything appended so far is in the write-ahead log, or has failed. */
   async synced(): Promise<void> {
-    await Promise.allSettled([...this.#syncing].map((batch) => batch.until('wal')))
+    await new Promise<void>((done) => {
+      if (this.#newest) this.#newest.wait({ ack: 'wal', next: undefined, reached: done, ended: () => done() })
+      else done()
+    })
   }
 
   /**
-   * Appends one whole record batch (version 2), whose memory belongs to the log from now on: offsets are written into it. Resolves when it is as durable as asked for.
-   * Throws `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
+   * Appends one whole record batch (version 2), whose memory belongs to the log from now on: offsets are written into it. It has its place when this returns; the
+   * sink hears when it is as durable as asked for, perhaps at once.
+   * Refused are `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
    * `PRODUCER_FENCED`, `PRODUCER_SEQUENCE_GAP`, `LOG_FULL`, `LOG_UNAVAILABLE`, `LOG_DAMAGED`, `SHUTTING_DOWN`; `TIMEOUT`: it may still come to be.
    */
-  async append(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Promise<Appended> {
-    const { observer, clock, deadlines } = this.#deps
-    const startedAtMs = clock.monotonicMs()
+  offer(ref: PartitionRef, bytes: Buffer, options: AppendOptions, sink: AppendSink): void {
     try {
-      const { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate } = this.#begin(ref, bytes, options)
-      const { timeoutMs } = options
-      if (batch) await batch.until(ack, timeoutMs === undefined ? undefined : (wait) => deadlines.add(wait, timeoutMs))
-      observer?.acknowledged(ack, (clock.monotonicMs() - startedAtMs) / 1000)
-      return { baseOffset, lastOffset, appendTimeMs, logStartOffset: partition.logStart, ack, isDuplicate }
-    } catch (error) {
-      observer?.refused(toAppError(error).code)
-      throw error
+      this.#begin(ref, bytes, options, sink)
+    } catch (thrown) {
+      const error = toAppError(thrown)
+      this.#deps.observer?.refused(error.code)
+      sink.refused(error)
     }
   }
 
-  /** All of an append but the wait: the batch has its place when this returns. */
-  #begin(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Begun {
+  /** The same as a promise. */
+  append(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Promise<Appended> {
+    return new Promise((appended, refused) => this.offer(ref, bytes, options, { appended, refused }))
+  }
+
+  #begin(ref: PartitionRef, bytes: Buffer, options: AppendOptions, sink: AppendSink): void {
     const { topics, wal, backlog, accumulator, leases, objectAckMs } = this.#deps
     const topic = topics.get(ref.topic)
     if (topic.isInternal && !options.isOwn) {
@@ -111,49 +217,34 @@ export class Appender {
     if (this.#fault) throw this.#fault
     const header = partition.admit(bytes)
     const ack = wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
-    const isAwaited = ack === 'object'
+    const { timeoutMs = 0 } = options
     // What is there already needs no room; refused again and again, it would be forgotten while its producer goes on.
     const duplicate = partition.producers.findDuplicate(header)
     if (duplicate) {
-      const { batch, baseOffset, lastOffset } = duplicate
-      if (batch && isAwaited) accumulator.closeWithin(objectAckMs)
-      return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
+      const append = new Append(this.#deps, {
+        partition,
+        place: duplicate,
+        appendTimeMs: -1,
+        isDuplicate: true,
+        ack,
+        timeoutMs,
+        sink,
+      })
+      if (duplicate.batch && ack === 'object') accumulator.closeWithin(objectAckMs)
+      if (duplicate.batch) append.await(duplicate.batch)
+      else append.reached()
+      return
     }
     backlog.checkRoom()
     wal?.admit(bytes.length)
     const { batch, appendTimeMs } = partition.place(bytes, header)
-    this.#keep(partition, batch, { isAwaited })
-    leases.keepCeiling(partition)
-    const { baseOffset, lastOffset } = batch
-    return { partition, batch, ack, baseOffset, lastOffset, appendTimeMs, isDuplicate: false }
-  }
-
-  #keep(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {
-    const { wal, backlog, accumulator } = this.#deps
+    const append = new Append(this.#deps, { partition, place: batch, appendTimeMs, isDuplicate: false, ack, timeoutMs, sink })
     backlog.add(batch)
-    if (!wal || !batch.bytes) {
-      accumulator.add(partition, batch, { isAwaited })
-      return
-    }
-    this.#syncing.add(batch)
-    const { baseOffset, lastOffset, bytes } = batch
-    const recordCount = lastOffset - baseOffset + 1
-    wal.append({ partitionId: partition.id, epoch: partition.epoch, baseOffset, recordCount, batch: bytes }).then(
-      (position) => {
-        this.#syncing.delete(batch)
-        batch.position = position
-        partition.markSynced(batch)
-        if (partition.isDeleted) wal.settle(position)
-        accumulator.add(partition, batch, { isAwaited })
-      },
-      (thrown: unknown) => {
-        const error = toAppError(thrown)
-        this.#syncing.delete(batch)
-        backlog.remove(batch)
-        // A full disk may have room again, and nothing of what waited for it was kept.
-        if (error.code === 'LOG_FULL') partition.rewind(error)
-        else partition.fail(error)
-      },
-    )
+    if (wal) {
+      this.#newest = batch
+      wal.enqueue(new WalWrite(this.#deps, { partition, batch, bytes, isAwaited: ack === 'object' }))
+    } else accumulator.add(partition, batch, { isAwaited: ack === 'object' })
+    leases.keepCeiling(partition)
+    append.await(batch)
   }
 }

@@ -9,15 +9,14 @@ type Progress = 'appended' | 'synced' | 'committed'
 const progressOf = { none: 'appended', wal: 'synced', object: 'committed' } as const satisfies Record<AckLevel, Progress>
 const rank = { appended: 0, synced: 1, committed: 2 } as const satisfies Record<Progress, number>
 
-/** Somebody waits until a batch is durable. Rejecting it ends only this wait. */
-export type AckWait = {
-  readonly progress: Progress
-  readonly resolve: () => void
-  readonly reject: (error: AppError) => void
-  isOver: boolean
+/** Somebody who waits until a batch is durable. Hears once: of that, or of the error that ended it. */
+export interface AckWait {
+  readonly ack: AckLevel
+  /** Another one who waits for the same batch; belongs to the batch. */
+  next: AckWait | undefined
+  reached(): void
+  ended(error: AppError): void
 }
-
-const noWaits: readonly AckWait[] = []
 
 /**
  * One batch of a partition, from its append until it has left memory. Its bytes may be given back while it lies in the write-ahead log, from where it can
@@ -35,7 +34,7 @@ export class LogBatch {
   position: WalPosition | undefined
   #progress: Progress = 'appended'
   #failure: AppError | undefined
-  #waits = noWaits
+  #waits: AckWait | undefined
 
   /** `header` is as the producer wrote it; `baseOffset` is what the partition assigned. */
   constructor(header: BatchHeader, baseOffset: number, bytes: Buffer | undefined) {
@@ -58,37 +57,39 @@ export class LogBatch {
   reach(progress: Progress): void {
     if (this.hasReached(progress)) return
     this.#progress = progress
-    const waits = this.#waits
-    if (waits.length === 0) return
-    this.#waits = noWaits
-    for (const wait of waits) {
-      if (rank[wait.progress] > rank[progress]) this.#waits = [...this.#waits, wait]
-      else {
-        wait.isOver = true
-        wait.resolve()
-      }
+    for (let wait = this.#takeWaits(); wait;) {
+      const { next } = wait
+      if (this.hasReached(progressOf[wait.ack])) wait.reached()
+      else this.#add(wait)
+      wait = next
     }
   }
 
   /** Nobody will hear of this batch again; what it had reached stays true. */
   fail(error: AppError): void {
     this.#failure ??= error
-    for (const wait of this.#waits) {
-      wait.isOver = true
-      wait.reject(error)
+    for (let wait = this.#takeWaits(); wait;) {
+      const { next } = wait
+      wait.ended(error)
+      wait = next
     }
-    this.#waits = noWaits
   }
 
-  /** Resolves when the batch is that durable; rejects with the error that ended it. `onWait` is told of the wait, if there is one. */
-  until(ack: AckLevel, onWait?: (wait: AckWait) => void): Promise<void> {
-    const progress = progressOf[ack]
-    if (this.hasReached(progress)) return Promise.resolve()
-    if (this.#failure) return Promise.reject(this.#failure)
-    return new Promise<void>((resolve, reject) => {
-      const wait = { progress, resolve, reject, isOver: false }
-      this.#waits = this.#waits.length === 0 ? [wait] : [...this.#waits, wait]
-      onWait?.(wait)
-    })
+  /** Tells when the batch is as durable as is waited for: at once, if it is. */
+  wait(wait: AckWait): void {
+    if (this.hasReached(progressOf[wait.ack])) wait.reached()
+    else if (this.#failure) wait.ended(this.#failure)
+    else this.#add(wait)
+  }
+
+  #add(wait: AckWait): void {
+    wait.next = this.#waits
+    this.#waits = wait
+  }
+
+  #takeWaits(): AckWait | undefined {
+    const waits = this.#waits
+    this.#waits = undefined
+    return waits
   }
 }

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
+import { AckHistogram } from './ack-histogram.ts'
 import { type Sample, scrapedCounter, scrapedGauge } from './scraped.ts'
 
 /** A topic, with all its partitions together. `appended` and `fetched` count since the start. */
@@ -115,7 +116,7 @@ export type GrpcFigures = {
 /** What is told of the event log. Durations and refusals are counted here, the rest is asked for at each scrape. */
 export class LogMetrics {
   readonly #registry: Registry
-  readonly #ackSeconds: Histogram<'ack'>
+  readonly #ackSeconds: AckHistogram
   readonly #refused: Counter<'code'>
   readonly #storeSeconds: Histogram<'operation' | 'result'>
   #sources: LogSources | undefined
@@ -126,13 +127,7 @@ export class LogMetrics {
   constructor(registry: Registry) {
     this.#registry = registry
     const registers = [registry]
-    this.#ackSeconds = new Histogram({
-      name: 'millrace_log_ack_duration_seconds',
-      help: 'From the append of a batch to its acknowledgement, by what was waited for.',
-      labelNames: ['ack'],
-      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
-      registers,
-    })
+    this.#ackSeconds = new AckHistogram(registry)
     this.#refused = new Counter({
       name: 'millrace_log_refused_batches_total',
       help: 'Batches that were not taken, by error code.',
@@ -170,7 +165,7 @@ export class LogMetrics {
 
   /** A batch was acknowledged. */
   acknowledged(ack: string, seconds: number): void {
-    this.#ackSeconds.observe({ ack }, seconds)
+    this.#ackSeconds.count(ack, seconds)
   }
 
   /** A batch was refused. */

@@ -52,11 +52,13 @@ export type WalOptions = {
   readonly onFailure: (error: AppError) => void
 }
 
-type Pending = {
-  readonly entry: WalEntry
-  readonly resolve: (position: WalPosition) => void
-  readonly reject: (error: AppError) => void
+/** A batch to be written, and whoever hears once what became of it. */
+export interface WalTask extends WalEntry {
+  kept(position: WalPosition): void
+  refused(error: AppError): void
 }
+
+type Written = { readonly task: WalTask; readonly position: WalPosition }
 
 type State = { readonly kind: 'open' } | { readonly kind: 'failed'; readonly error: AppError } | { readonly kind: 'closed' }
 
@@ -92,7 +94,9 @@ export class Wal implements AsyncDisposable {
   #state: State = { kind: 'open' }
   #current: Segment | undefined
   #nextNumber: number
-  #pending: Pending[] = []
+  /** What the disk has now, and what goes next. */
+  #writing: readonly WalTask[] = []
+  #pending: WalTask[] = []
   #pendingBytes = 0
   #refusal: AppError | undefined
   #pump: Promise<void> | undefined
@@ -196,20 +200,24 @@ export class Wal implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the entry is synced to the disk, in the order of the calls. The batch is one whole record batch whose CRC was checked, and must not change until
-   * then. `LOG_FULL`: refused, nothing of it was kept; when the disk turns out to be full only while it is written, all that waits is refused with it, so that
-   * nothing is kept behind something refused. `LOG_UNAVAILABLE`: the disk has failed, for good; the entry may or may not be found at the next start.
+   * Writes the entry. Tasks hear when theirs is synced to the disk, in the order of the calls. The batch is one whole record batch whose CRC was checked, and must
+   * not change until then. Throws, or tells the task: `LOG_FULL`: refused, nothing of it was kept; when the disk turns out to be full only while it is written, all
+   * that waits is refused with it, so that nothing is kept behind something refused. `LOG_UNAVAILABLE`: the disk has failed, for good; the entry may or may not be
+   * found at the next start.
    */
+  enqueue(task: WalTask): void {
+    const { length } = task.batch
+    if (length < minBatchBytes)
+      throw new AppError('RECORD_BATCH_INVALID', `record batch of ${length} bytes; its header has ${minBatchBytes}`)
+    this.admit(length)
+    this.#pending.push(task)
+    this.#pendingBytes += entryBytes(length)
+    this.#pump ??= this.#write()
+  }
+
+  /** The same as a promise. */
   append(entry: WalEntry): Promise<WalPosition> {
-    return new Promise((resolve, reject) => {
-      const { length } = entry.batch
-      if (length < minBatchBytes)
-        throw new AppError('RECORD_BATCH_INVALID', `record batch of ${length} bytes; its header has ${minBatchBytes}`)
-      this.admit(length)
-      this.#pending.push({ entry, resolve, reject })
-      this.#pendingBytes += entryBytes(length)
-      this.#pump ??= this.#write()
-    })
+    return new Promise((kept, refused) => this.enqueue({ ...entry, kept, refused }))
   }
 
   /** Reads a batch back; both checksums are verified (`LOG_DAMAGED`). For entries that are not settled; the place of others may have been used again. */
@@ -299,11 +307,7 @@ export class Wal implements AsyncDisposable {
   async #write(): Promise<void> {
     while (this.#pending.length > 0 && this.#state.kind === 'open') {
       await this.#linger()
-      try {
-        await this.#writeGroup(await this.#requireSegment())
-      } catch (error) {
-        await this.#refuseAll(error)
-      }
+      for (const { task, position } of await this.#writeNext()) task.kept(position)
     }
     this.#pump = undefined
   }
@@ -334,38 +338,53 @@ export class Wal implements AsyncDisposable {
   #isFull({ endBytes, isPreallocated }: Segment): boolean {
     if (endBytes === entriesStart) return false
     if (!isPreallocated && this.#pool.isNextReady) return true
-    const firstBytes = entryBytes(this.#pending[0]?.entry.batch.length ?? 0)
+    const firstBytes = entryBytes(this.#pending[0]?.batch.length ?? 0)
     return endBytes + firstBytes + sealBytes > this.#options.settings.segmentBytes
   }
 
-  async #writeGroup(segment: Segment): Promise<void> {
-    const entries = this.#nextGroup(segment)
+  async #writeNext(): Promise<readonly Written[]> {
+    try {
+      return await this.#writeGroup(await this.#requireSegment())
+    } catch (error) {
+      await this.#refuseAll(error)
+      return []
+    }
+  }
+
+  async #writeGroup(segment: Segment): Promise<readonly Written[]> {
+    const tasks = this.#takeGroup(segment)
+    this.#writing = tasks
     const positions = await segment.write(
-      layOutGroup(entries, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
+      layOutGroup(tasks, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
     )
     this.#syncCount += 1
-    this.#entryCount += entries.length
-    const written = this.#pending.splice(0, entries.length)
-    for (const [index, { entry, resolve }] of written.entries()) {
-      const lengthBytes = entry.batch.length
+    this.#entryCount += tasks.length
+    // The log has failed elsewhere meanwhile, and they were told so.
+    if (this.#writing !== tasks) return []
+    this.#writing = []
+    this.#prepareNext(segment)
+    return tasks.map((task, index) => {
+      const lengthBytes = task.batch.length
       this.#pendingBytes -= entryBytes(lengthBytes)
       this.#appendedBytes += lengthBytes
-      resolve({ segment: segment.number, positionBytes: (positions[index] ?? 0) + entryHeaderBytes, lengthBytes })
-    }
-    this.#prepareNext(segment)
+      return {
+        task,
+        position: { segment: segment.number, positionBytes: (positions[index] ?? 0) + entryHeaderBytes, lengthBytes },
+      }
+    })
   }
 
   /** The first of what waits: at least one entry, and no more than one write and the segment take. */
-  #nextGroup({ endBytes }: Segment): WalEntry[] {
+  #takeGroup({ endBytes }: Segment): readonly WalTask[] {
     const limitBytes = Math.min(maxGroupBytes, this.#options.settings.segmentBytes - sealBytes - endBytes)
-    const entries: WalEntry[] = []
+    const waiting = this.#pending
     let bytes = 0
-    for (const { entry } of this.#pending) {
-      bytes += entryBytes(entry.batch.length)
-      if (bytes > limitBytes && entries.length > 0) break
-      entries.push(entry)
-    }
-    return entries
+    const end = waiting.findIndex(({ batch }, index) => {
+      bytes += entryBytes(batch.length)
+      return bytes > limitBytes && index > 0
+    })
+    this.#pending = end < 0 ? [] : waiting.slice(end)
+    return end < 0 ? waiting : waiting.slice(0, end)
   }
 
   #prepareNext({ isPreallocated, endBytes }: Segment): void {
@@ -409,11 +428,12 @@ export class Wal implements AsyncDisposable {
 
   /** Until those who wait have all heard of it, nothing is taken: it would come behind something that they still count on. */
   #reject(error: AppError): void {
-    const refused = this.#pending
+    const refused = [...this.#writing, ...this.#pending]
+    this.#writing = []
     this.#pending = []
     this.#pendingBytes = 0
-    for (const { reject } of refused) reject(error)
     this.#refusal = error
+    for (const task of refused) task.refused(error)
     queueMicrotask(() => {
       this.#refusal = undefined
     })

@@ -109,7 +109,8 @@ export function checkBatch(bytes: Buffer, header: BatchHeader): void {
   if ((attributes & attributeBits.transactional) !== 0) {
     throw new AppError('RECORD_BATCH_INVALID', 'transactional batch; send it without a transaction')
   }
-  if (![header.baseTimestampMs, header.maxTimestampMs, header.producerId].every(Number.isSafeInteger)) {
+  const { baseTimestampMs, maxTimestampMs, producerId } = header
+  if (!Number.isSafeInteger(baseTimestampMs) || !Number.isSafeInteger(maxTimestampMs) || !Number.isSafeInteger(producerId)) {
     throw new AppError('RECORD_BATCH_INVALID', 'record batch with a time or producer id beyond 2^53')
   }
 }

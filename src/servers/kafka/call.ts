@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts'
 import { errorCodeOf, groupErrorCodeOf, kafkaErrors, type KafkaErrorName } from './error-codes.ts'
 import type { FetchOrder } from './fetch-order.ts'
 import type { Login } from './login.ts'
+import type { RepeatedProduces } from './repeated-produce.ts'
 
 /** The connection as handlers see it. */
 export interface Client {
@@ -15,6 +16,7 @@ export interface Client {
   readonly signal: AbortSignal
   readonly login: Login
   readonly fetchOrder: FetchOrder
+  readonly repeated: RepeatedProduces
   /** The answer to this request is the last one. */
   endAfterAnswer(): void
 }
@@ -29,13 +31,16 @@ export class Call {
   readonly api: string
   readonly version: number
   readonly clientId: string
+  /** The request as it came, behind its length. */
+  readonly frame: Buffer
 
-  constructor(given: { context: KafkaContext; client: Client; api: string; version: number; clientId: string }) {
+  constructor(given: Pick<Call, 'context' | 'client' | 'api' | 'version' | 'clientId' | 'frame'>) {
     this.context = given.context
     this.client = given.client
     this.api = given.api
     this.version = given.version
     this.clientId = given.clientId
+    this.frame = given.frame
   }
 
   isAllowed(operation: Operation, type: ResourceType, name: string): boolean {

@@ -14,7 +14,9 @@ import { kafkaErrors } from './error-codes.ts'
 import { FetchOrder } from './fetch-order.ts'
 import { FrameReader } from './frame-reader.ts'
 import { takeToken } from './handlers/sasl.ts'
+import type { Appended } from './log-hub.ts'
 import { Login } from './login.ts'
+import { type RepeatedProduce, RepeatedProduces } from './repeated-produce.ts'
 
 /** Whoever has not logged in gets no memory. */
 const maxFrameBytesBeforeLogin = 65_536
@@ -28,7 +30,10 @@ const loginMs = 30_000
 const closeMs = 2_000
 
 type Answer = readonly Buffer[] | undefined
-type Outcome = { readonly kind: 'answered'; readonly answer: Answer } | { readonly kind: 'broken'; readonly error: AppError }
+type Outcome =
+  | { readonly kind: 'answered'; readonly answer: Answer }
+  | { readonly kind: 'appended'; readonly by: RepeatedProduce; readonly correlationId: number; readonly result: Appended }
+  | { readonly kind: 'broken'; readonly error: AppError }
 /** A request that was begun. `onTurn` is called when all before it are answered. */
 type Slot = { readonly requestBytes: number; outcome: Outcome | undefined; onTurn: (() => void) | undefined }
 
@@ -42,6 +47,7 @@ type Slot = { readonly requestBytes: number; outcome: Outcome | undefined; onTur
 export class KafkaConnection implements Client {
   readonly endpoint: Endpoint
   readonly fetchOrder = new FetchOrder()
+  readonly repeated = new RepeatedProduces()
   readonly login: Login
   readonly #context: KafkaContext
   readonly #socket: Socket
@@ -54,6 +60,7 @@ export class KafkaConnection implements Client {
   readonly #slots: Slot[] = []
   #inFlightBytes = 0
   #isTaking = true
+  #isPumping = false
   #isEnding = false
   #isLastAnswer = false
   #wakeWriter: (() => void) | undefined
@@ -133,21 +140,19 @@ export class KafkaConnection implements Client {
 
   /** Takes requests while there may be more; the socket is read only then. */
   #pump(): void {
-    if (!this.#isTaking) return
+    if (!this.#isTaking || this.#isPumping) return
+    this.#isPumping = true
     try {
-      while (this.#mayTake()) {
-        const frame = this.#frames.next()
-        if (!frame) {
-          this.#socket.resume()
-          return
-        }
-        this.#take(frame)
-      }
-      this.#socket.pause()
+      let isMore = true
+      while (isMore && this.#mayTake()) isMore = this.#takeRepeated() || this.#takeNext()
+      if (isMore) this.#socket.pause()
+      else this.#socket.resume()
     } catch (thrown) {
       // What came before is still answered; this comes after it.
       this.#isTaking = false
       this.#finish(this.#enqueue(0), { kind: 'broken', error: toAppError(thrown) })
+    } finally {
+      this.#isPumping = false
     }
   }
 
@@ -161,13 +166,38 @@ export class KafkaConnection implements Client {
     return false
   }
 
-  #take(frame: Buffer): void {
+  /** False: the next request is not there yet. */
+  #takeNext(): boolean {
+    const frame = this.#frames.next()
+    if (!frame) return false
     this.#context.counters.requests += 1
     const slot = this.#enqueue(frame.length)
     this.#begin(frame, slot).then(
       (answer) => this.#finish(slot, { kind: 'answered', answer }),
       (thrown: unknown) => this.#finish(slot, { kind: 'broken', error: toAppError(thrown) }),
     )
+    return true
+  }
+
+  /** Records for a partition that the client has written to before, with little ado. False: the next request is something else. */
+  #takeRepeated(): boolean {
+    if (this.repeated.isEmpty || !this.#isOpen) return false
+    const frame = this.#frames.peek()
+    const found = frame && this.repeated.find(frame)
+    if (!found) return false
+    const { kind, records } = found
+    if (!kind.call.isAllowed('write', 'topic', kind.ref.topic)) return false
+    this.#frames.skip(frame.length)
+    const { counters, hub } = this.#context
+    counters.requests += 1
+    counters.requestsByApi['produce'] = (counters.requestsByApi['produce'] ?? 0) + 1
+    const correlationId = frame.readInt32BE(4)
+    const slot = this.#enqueue(frame.length)
+    hub.offer(kind.ref, records, kind.options, {
+      appended: (result) => this.#finish(slot, { kind: 'appended', by: kind, correlationId, result }),
+      refused: (error) => this.#finish(slot, { kind: 'answered', answer: [kind.refusal(correlationId, error)] }),
+    })
+    return true
   }
 
   /** The place of a request of this size in the order of answers. */
@@ -197,7 +227,7 @@ export class KafkaConnection implements Client {
       )
     }
     const { apiVersion: version, correlationId, clientId } = header
-    const call = new Call({ context: this.#context, client: this, api: api.name, version, clientId: clientId ?? '' })
+    const call = new Call({ context: this.#context, client: this, api: api.name, version, clientId: clientId ?? '', frame })
     return await dispatch(api, api.name, { call, correlationId, message })
   }
 
@@ -250,7 +280,8 @@ export class KafkaConnection implements Client {
       this.#break(outcome.error)
       return
     }
-    if (outcome.answer) this.#context.counters.sentBytes += this.#writer.write(outcome.answer)
+    const answer = outcome.kind === 'answered' ? outcome.answer : [outcome.by.answer(outcome.correlationId, outcome.result)]
+    if (answer) this.#context.counters.sentBytes += this.#writer.write(answer)
     const isDone = !this.#isTaking && this.#slots.length === 0
     if (this.#isLastAnswer || isDone) this.#end()
   }

@@ -46,17 +46,28 @@ export class FrameReader {
     return frame.bytes
   }
 
-  /** Most frames are small and lie in one chunk. */
-  #takeWhole(): Buffer | undefined {
+  /** The next frame where it lies, if all of it lies in one chunk: a view, to be copied from before the chunk is let go. Throws like `next`. */
+  peek(): Buffer | undefined {
     const chunk = this.#chunks[0]
     if (!chunk || this.#frame || this.#prefixLength > 0) return undefined
     const at = this.#taken + prefixBytes
     if (at > chunk.length) return undefined
     const end = at + this.#sizeAt(chunk, this.#taken)
-    if (end > chunk.length) return undefined
-    const bytes = Buffer.allocUnsafe(end - at)
-    chunk.copy(bytes, 0, at, end)
-    this.#advance(end - this.#taken)
+    return end > chunk.length ? undefined : chunk.subarray(at, end)
+  }
+
+  /** Takes the frame of this size that `peek` has shown. */
+  skip(sizeBytes: number): void {
+    this.#advance(prefixBytes + sizeBytes)
+  }
+
+  /** Most frames are small and lie in one chunk. */
+  #takeWhole(): Buffer | undefined {
+    const seen = this.peek()
+    if (!seen) return undefined
+    const bytes = Buffer.allocUnsafe(seen.length)
+    seen.copy(bytes)
+    this.skip(seen.length)
     return bytes
   }
 

@@ -7,7 +7,7 @@ import { decodeResponse, encodeRequest } from '#formats/kafka/frame.ts'
 import { checkBatch, placeBatch, readBatchHeader } from '#formats/kafka/record-batch.ts'
 import { encodeBatch } from '#formats/kafka/records.ts'
 import { systemClock } from '#lib/clock.ts'
-import { AppError } from '#lib/errors.ts'
+import { AppError, toAppError } from '#lib/errors.ts'
 import { createLog } from '#lib/log.ts'
 import { systemTimers } from '#lib/timers.ts'
 import { until } from '../../../test/support/until.ts'
@@ -15,6 +15,7 @@ import { FrameReader } from './frame-reader.ts'
 import type {
   Access,
   Appended,
+  AppendSink,
   FetchedPartition,
   FetchPosition,
   FetchRequest,
@@ -156,6 +157,8 @@ export class MemoryHub implements LogHub {
   /** What was asked, in order. */
   readonly appends: (PartitionRef & { readonly ack: string; readonly baseOffset: number })[] = []
   readonly fetches: FetchRequest[] = []
+  /** Batches that came without a promise. */
+  offered = 0
   readonly #watchers = new Set<() => void>()
   #producers = 0
 
@@ -171,6 +174,14 @@ export class MemoryHub implements LogHub {
     for (const wake of this.#watchers) wake()
     if (options.ack !== 'none') await this.acks
     return { baseOffset, appendTimeMs: -1, logStartOffset: 0 }
+  }
+
+  offer(ref: PartitionRef, batch: Buffer, options: { ack?: 'none' | 'wal' | 'object' }, sink: AppendSink): void {
+    this.offered += 1
+    this.append(ref, batch, options).then(
+      (result) => sink.appended(result),
+      (thrown: unknown) => sink.refused(toAppError(thrown)),
+    )
   }
 
   async fetch(request: FetchRequest): Promise<readonly FetchedPartition[]> {

@@ -1,14 +1,11 @@
-import type { ResponseInputOf } from '#formats/kafka/apis.ts'
 import type { AckLevel } from '#eventlog/topic-config.ts'
-import { readBatchHeader } from '#formats/kafka/record-batch.ts'
+import type { RequestOf } from '#formats/kafka/apis.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Call } from '../call.ts'
-import { kafkaErrors } from '../error-codes.ts'
 import type { Handler } from '../handler.ts'
+import type { ProduceOptions } from '../repeated-produce.ts'
 import { maxTimeoutMs } from './limits.ts'
-
-type PartitionResponse = ResponseInputOf<'produce'>['responses'][number]['partitionResponses'][number]
-type Options = { readonly ack?: AckLevel; readonly timeoutMs: number }
+import { accepted, noOffset, refused, type PartitionResponse } from './produce-answers.ts'
 
 /** What producers may ask for: nothing, the disk of the leader, or what the topic is declared to survive. */
 const acksSent = new Map<number, { readonly ack?: AckLevel }>([
@@ -43,7 +40,8 @@ export const produce: Handler<'produce'> = async (request, call) => {
 
 type Append = (topic: string, partition: number, records: Buffer | null) => Promise<PartitionResponse>
 
-function appendWith({ acks, timeoutMs, transactionalId }: Parameters<typeof produce>[0], call: Call): Append {
+function appendWith(request: RequestOf<'produce'>, call: Call): Append {
+  const { acks, timeoutMs, transactionalId } = request
   const refuse =
     (...[name, message]: Parameters<Call['refusal']>): Append =>
     async (_topic, index) => ({ index, ...noOffset, ...call.refusal(name, message) })
@@ -52,35 +50,34 @@ function appendWith({ acks, timeoutMs, transactionalId }: Parameters<typeof prod
     return refuse('UNSUPPORTED_VERSION', 'records before format 2 are not taken; use Produce version 3 or later')
   if (!level) return refuse('INVALID_REQUIRED_ACKS', `acks is ${acks}; it can be -1, 0 or 1`)
   if (transactionalId !== null) return refuse('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'there are no transactions')
-  const options: Options = { ...level, timeoutMs: Math.min(Math.max(timeoutMs, 1), maxTimeoutMs) }
+  const options: ProduceOptions = { ...level, timeoutMs: Math.min(Math.max(timeoutMs, 1), maxTimeoutMs) }
+  learn(request, options, call)
   return (topic, partition, records) => appendOne(call, { topic, partition, records, options })
 }
 
-const noOffset = { baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
+/** One batch for one partition may be the first of many. */
+function learn({ acks, topicData }: RequestOf<'produce'>, options: ProduceOptions, call: Call): void {
+  const [topic, ...otherTopics] = topicData
+  const [data, ...otherData] = topic?.partitionData ?? []
+  if (acks === 0 || !topic || !data?.records || otherTopics.length > 0 || otherData.length > 0) return
+  call.client.repeated.learn(call, data.records, { ref: { topic: topic.name, partition: data.index }, options })
+}
 
 async function appendOne(
   call: Call,
-  { topic, partition: index, records, options }: { topic: string; partition: number; records: Buffer | null; options: Options },
+  {
+    topic,
+    partition: index,
+    records,
+    options,
+  }: { topic: string; partition: number; records: Buffer | null; options: ProduceOptions },
 ): Promise<PartitionResponse> {
   if (!call.isAllowed('write', 'topic', topic))
     return { index, errorCode: call.refuse('TOPIC_AUTHORIZATION_FAILED'), ...noOffset }
   try {
-    const appended = await call.context.hub.append({ topic, partition: index }, requireBatch(records), options)
-    return {
-      index,
-      errorCode: kafkaErrors.NONE,
-      baseOffset: appended.baseOffset,
-      logAppendTimeMs: appended.appendTimeMs,
-      logStartOffset: appended.logStartOffset,
-    }
+    if (records === null || records.length === 0) throw new AppError('RECORD_BATCH_INVALID', 'there are no records')
+    return accepted(index, await call.context.hub.append({ topic, partition: index }, records, options))
   } catch (thrown) {
-    return { index, ...noOffset, ...call.fault(thrown, { TRUNCATED: 'INVALID_RECORD', MALFORMED: 'INVALID_RECORD' }) }
+    return refused(call, index, thrown)
   }
-}
-
-/** From version 3 on there is exactly one batch. */
-function requireBatch(records: Buffer | null): Buffer {
-  if (records === null || records.length === 0) throw new AppError('RECORD_BATCH_INVALID', 'there are no records')
-  if (readBatchHeader(records).sizeBytes === records.length) return records
-  throw new AppError('RECORD_BATCH_INVALID', 'there is more or less than one record batch; send one for each partition')
 }
