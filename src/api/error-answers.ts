@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { http } from '#lib/node-http.ts'
 import type { ErrorBody } from './contract.ts'
 
 /** What Fastify and its plugins refuse with, by their status. Our codes have their own status, which is what is answered. */
@@ -54,7 +54,7 @@ export function clientErrorHandler(error: Error & { code?: string }, socket: Soc
 export function refuseConnection(socket: Socket, refusal: AppError): void {
   const body = JSON.stringify(errorBody(refusal, ''))
   const head = [
-    `HTTP/1.1 ${refusal.httpStatus} ${STATUS_CODES[refusal.httpStatus] ?? ''}`,
+    `HTTP/1.1 ${refusal.httpStatus} ${http.STATUS_CODES[refusal.httpStatus] ?? ''}`,
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -1,4 +1,3 @@
-import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '#lib/errors.ts'
@@ -65,6 +64,7 @@ export async function registerSecurity(app: App, { allowedOrigins = [], access }
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false, crossOriginOpenerPolicy: false })
   const isAnyAllowed = allowedOrigins.includes('*')
   if (allowedOrigins.length > 0) {
+    const { default: cors } = await import('@fastify/cors')
     await app.register(cors, {
       origin: isAnyAllowed ? '*' : [...allowedOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],

@@ -151,8 +151,8 @@ export class ApiServer implements AsyncDisposable {
 export async function loadOpenApi(deps: ApiServerDeps): Promise<unknown> {
   const app = await buildApp(deps, new AbortController().signal)
   try {
-    await app.ready()
-    return app.swagger()
+    const document: unknown = (await app.inject('/api/openapi.json')).json()
+    return document
   } finally {
     await app.close()
   }
@@ -191,7 +191,7 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
   registerBodyTimeout(app, { timeoutMs: bodyTimeoutMs })
   registerRequestLog(app, { log, ...(observer ? { observer } : {}) })
   await registerSecurity(app, deps)
-  await registerOpenApi(app, deps.node)
+  registerOpenApi(app, deps.node)
   registerRoutes(app, deps, closing)
   registerBrowsePage(app)
   registerMounts(app, mounts, closing)

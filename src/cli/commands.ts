@@ -1,84 +1,57 @@
 import type { Command } from './command.ts'
-import { consume } from './consume.ts'
-import { demo } from './demo.ts'
-import { events } from './events.ts'
-import { groupsDescribe } from './groups-describe.ts'
-import { groupsList } from './groups-list.ts'
-import { groupsReset } from './groups-reset.ts'
-import { jobsCancel } from './jobs-cancel.ts'
-import { jobsList } from './jobs-list.ts'
-import { jobsLogs } from './jobs-logs.ts'
-import { jobsRetry } from './jobs-retry.ts'
-import { jobsShow } from './jobs-show.ts'
-import { jobsSubmit } from './jobs-submit.ts'
-import { jobsWatch } from './jobs-watch.ts'
-import { logRebuild } from './log-rebuild.ts'
-import { logVerify } from './log-verify.ts'
-import { nodesDrain } from './nodes-drain.ts'
-import { nodesList } from './nodes-list.ts'
-import { nodesRemove } from './nodes-remove.ts'
-import { produce } from './produce.ts'
-import { recordingsExport } from './recordings-export.ts'
-import { recordingsList } from './recordings-list.ts'
-import { scenariosAdd } from './scenarios-add.ts'
-import { scenariosList } from './scenarios-list.ts'
-import { scenariosRemove } from './scenarios-remove.ts'
-import { scenariosShow } from './scenarios-show.ts'
-import { serve } from './serve.ts'
-import { streamsAdd } from './streams-add.ts'
-import { streamsList } from './streams-list.ts'
-import { streamsRemove } from './streams-remove.ts'
-import { streamsShow } from './streams-show.ts'
-import { streamsStart } from './streams-start.ts'
-import { streamsStop } from './streams-stop.ts'
-import { streamsWatch } from './streams-watch.ts'
-import { topicsCreate } from './topics-create.ts'
-import { topicsDelete } from './topics-delete.ts'
-import { topicsDescribe } from './topics-describe.ts'
-import { topicsList } from './topics-list.ts'
-import { validate } from './validate.ts'
 
-/** Every command, in the order of the help. */
-export const commands: readonly Command[] = [
-  serve,
-  demo,
-  validate,
-  streamsList,
-  streamsShow,
-  streamsAdd,
-  streamsRemove,
-  streamsStart,
-  streamsStop,
-  streamsWatch,
-  recordingsList,
-  recordingsExport,
-  events,
-  jobsSubmit,
-  jobsList,
-  jobsShow,
-  jobsWatch,
-  jobsLogs,
-  jobsCancel,
-  jobsRetry,
-  scenariosList,
-  scenariosShow,
-  scenariosAdd,
-  scenariosRemove,
-  nodesList,
-  nodesDrain,
-  nodesRemove,
-  topicsList,
-  topicsDescribe,
-  topicsCreate,
-  topicsDelete,
-  produce,
-  consume,
-  groupsList,
-  groupsDescribe,
-  groupsReset,
-  logVerify,
-  logRebuild,
-]
+/** Every command by its name, in the order of the help. */
+const loaders = new Map<string, () => Promise<Command>>(
+  Object.entries({
+    serve: async () => (await import('./serve.ts')).serve,
+    demo: async () => (await import('./demo.ts')).demo,
+    validate: async () => (await import('./validate.ts')).validate,
+    'streams list': async () => (await import('./streams-list.ts')).streamsList,
+    'streams show': async () => (await import('./streams-show.ts')).streamsShow,
+    'streams add': async () => (await import('./streams-add.ts')).streamsAdd,
+    'streams remove': async () => (await import('./streams-remove.ts')).streamsRemove,
+    'streams start': async () => (await import('./streams-start.ts')).streamsStart,
+    'streams stop': async () => (await import('./streams-stop.ts')).streamsStop,
+    'streams watch': async () => (await import('./streams-watch.ts')).streamsWatch,
+    'recordings list': async () => (await import('./recordings-list.ts')).recordingsList,
+    'recordings export': async () => (await import('./recordings-export.ts')).recordingsExport,
+    events: async () => (await import('./events.ts')).events,
+    'jobs submit': async () => (await import('./jobs-submit.ts')).jobsSubmit,
+    'jobs list': async () => (await import('./jobs-list.ts')).jobsList,
+    'jobs show': async () => (await import('./jobs-show.ts')).jobsShow,
+    'jobs watch': async () => (await import('./jobs-watch.ts')).jobsWatch,
+    'jobs logs': async () => (await import('./jobs-logs.ts')).jobsLogs,
+    'jobs cancel': async () => (await import('./jobs-cancel.ts')).jobsCancel,
+    'jobs retry': async () => (await import('./jobs-retry.ts')).jobsRetry,
+    'scenarios list': async () => (await import('./scenarios-list.ts')).scenariosList,
+    'scenarios show': async () => (await import('./scenarios-show.ts')).scenariosShow,
+    'scenarios add': async () => (await import('./scenarios-add.ts')).scenariosAdd,
+    'scenarios remove': async () => (await import('./scenarios-remove.ts')).scenariosRemove,
+    'nodes list': async () => (await import('./nodes-list.ts')).nodesList,
+    'nodes drain': async () => (await import('./nodes-drain.ts')).nodesDrain,
+    'nodes remove': async () => (await import('./nodes-remove.ts')).nodesRemove,
+    'topics list': async () => (await import('./topics-list.ts')).topicsList,
+    'topics describe': async () => (await import('./topics-describe.ts')).topicsDescribe,
+    'topics create': async () => (await import('./topics-create.ts')).topicsCreate,
+    'topics delete': async () => (await import('./topics-delete.ts')).topicsDelete,
+    produce: async () => (await import('./produce.ts')).produce,
+    consume: async () => (await import('./consume.ts')).consume,
+    'groups list': async () => (await import('./groups-list.ts')).groupsList,
+    'groups describe': async () => (await import('./groups-describe.ts')).groupsDescribe,
+    'groups reset': async () => (await import('./groups-reset.ts')).groupsReset,
+    'log verify': async () => (await import('./log-verify.ts')).logVerify,
+    'log rebuild': async () => (await import('./log-rebuild.ts')).logRebuild,
+  }),
+)
+
+/** Words as they are typed: `streams list`. */
+export const commandNames: readonly string[] = [...loaders.keys()]
+
+/** The command that a command line begins with; all of them when it names none, since then its help is wanted. A server carries no command but its own. */
+export async function loadCommands([first = '', second = '']: readonly string[]): Promise<Command[]> {
+  const load = loaders.get(`${first} ${second}`) ?? loaders.get(first)
+  return await Promise.all(load ? [load()] : [...loaders.values()].map((each) => each()))
+}
 
 /** What stands in the help beside the first word of commands with two. */
 export const groups: Readonly<Record<string, string>> = {

@@ -3,14 +3,14 @@ import { toAppError, type AppError, type ErrorCode } from '#lib/errors.ts'
 import { readVersion } from '#lib/version.ts'
 import { isAbort } from './client.ts'
 import type { Command, CommandContext, ParameterHelp } from './command.ts'
-import { commands, groups } from './commands.ts'
+import { commandNames, groups, loadCommands } from './commands.ts'
 
 const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 /** Runs one command line, without the program's name, and returns the exit code. Errors are printed here. */
 export async function runCommandLine(argv: readonly string[], context: CommandContext): Promise<number> {
   try {
-    await buildProgram(context).parseAsync([...argv], { from: 'user' })
+    await buildProgram(await loadCommands(argv), context).parseAsync([...argv], { from: 'user' })
     return exitCodes.ok
   } catch (thrown) {
     if (isAbort(thrown)) return exitCodes.interrupted
@@ -21,7 +21,7 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
   }
 }
 
-function buildProgram(context: CommandContext): CommanderCommand {
+function buildProgram(commands: readonly Command[], context: CommandContext): CommanderCommand {
   const { terminal } = context
   const width = Math.min(terminal.columns, 120)
   const program = new CommanderCommand('millrace')
@@ -109,6 +109,6 @@ function errorLines(code: ErrorCode, message: string, argv: readonly string[]): 
 function commandOf(argv: readonly string[]): string {
   const [first = '', second = ''] = argv
   const names = [`${first} ${second}`, first]
-  const found = names.find((name) => commands.some((command) => command.name === name || command.name.startsWith(`${name} `)))
+  const found = names.find((name) => commandNames.some((command) => command === name || command.startsWith(`${name} `)))
   return found === undefined || found.trim() === '' ? 'millrace' : `millrace ${found}`
 }

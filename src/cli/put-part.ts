@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { request as requestHttp, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AppError } from '#lib/errors.ts'
+import { http } from '#lib/node-http.ts'
 
 export type FilePart = { readonly file: string; readonly startByte: number; readonly endByte: number }
 /** `expired`: the URL is not valid any more; a fresh one is needed. */
@@ -24,7 +25,7 @@ type PutOptions = {
 export async function putPart({ url, part, onBytes, signal, stallMs = 60_000 }: PutOptions): Promise<PartOutcome> {
   const { file, startByte, endByte } = part
   const target = new URL(url)
-  const open = target.protocol === 'https:' ? requestHttps : requestHttp
+  const open = target.protocol === 'https:' ? requestHttps : http.request
   const request = open(target, { method: 'PUT', headers: { 'content-length': endByte - startByte }, signal })
   request.setTimeout(stallMs, () => request.destroy(new Error(`nothing moved for ${stallMs / 1000} s`)))
   const source = createReadStream(file, { start: startByte, end: endByte - 1 })

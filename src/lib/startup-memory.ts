@@ -11,4 +11,6 @@ export function settleStartupMemory(): void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   if (typeof collect === 'function') collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  // With it, code that is loaded later would not fit what is kept of it.
+  setFlagsFromString('--no-expose-gc')
 }

@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { AppError, errorTable, toAppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { http } from '#lib/node-http.ts'
 
 export type MetricsServerDeps = {
   readonly host: string
@@ -27,7 +28,7 @@ export class MetricsServer implements AsyncDisposable {
   /** Throws `LISTEN_FAILED`. */
   static async start(deps: MetricsServerDeps): Promise<MetricsServer> {
     const { host, port, log } = deps
-    const server = createServer({ requestTimeout: 10_000, keepAliveTimeout: 75_000 }, (request, response) => {
+    const server = http.createServer({ requestTimeout: 10_000, keepAliveTimeout: 75_000 }, (request, response) => {
       void answer(deps, request, response)
     })
     const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -6,11 +6,12 @@ import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { systemTimers } from '#lib/timers.ts'
-import { GrpcServer } from '#servers/grpc/server.ts'
-import { KafkaServer } from '#servers/kafka/server.ts'
+import type { GrpcServer } from '#servers/grpc/server.ts'
+import type { KafkaServer } from '#servers/kafka/server.ts'
 import type { Settings } from './settings.ts'
 
-type Deps = {
+/** What both are built from. */
+export type LogServerDeps = {
   readonly agent: LogAgent
   readonly settings: Settings
   readonly access: AccessList
@@ -19,8 +20,9 @@ type Deps = {
 }
 
 /** The event log for Kafka clients; undefined when the settings want none. */
-export async function startKafka({ agent, settings, access, clock, log }: Deps): Promise<KafkaServer | undefined> {
+export async function startKafka({ agent, settings, access, clock, log }: LogServerDeps): Promise<KafkaServer | undefined> {
   if (!settings.kafka.enabled) return undefined
+  const { KafkaServer } = await import('#servers/kafka/server.ts')
   const { certificate, key } = settings.tls
   return await KafkaServer.listen({
     hub: agent,
@@ -37,8 +39,9 @@ export async function startKafka({ agent, settings, access, clock, log }: Deps):
 }
 
 /** The event log over gRPC; undefined when the settings want none. */
-export async function startGrpc({ agent, settings, access, clock, log }: Deps): Promise<GrpcServer | undefined> {
+export async function startGrpc({ agent, settings, access, clock, log }: LogServerDeps): Promise<GrpcServer | undefined> {
   if (!settings.grpc.enabled) return undefined
+  const { GrpcServer } = await import('#servers/grpc/server.ts')
   const { certificate, key } = settings.tls
   const tls =
     certificate !== undefined && key !== undefined

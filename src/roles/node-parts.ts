@@ -1,11 +1,6 @@
-import { join, resolve } from 'node:path'
-import { ApiServer, type LiveServices } from '#api/server.ts'
-import { jobMedia } from '#api/job-media.ts'
-import type { Mount } from '#api/mounts.ts'
-import type { WatchEndpoints } from '#api/stream-view.ts'
+import type { ApiServer } from '#api/server.ts'
 import type { PartView, SettingView } from '#api/contract.ts'
 import { AccessList } from '#auth/access.ts'
-import { HttpAccess } from '#auth/http-access.ts'
 import { UrlSigner } from '#auth/url-signer.ts'
 import type { LogAgent } from '#eventlog/agent.ts'
 import type { PlatformEvents } from '#eventlog/platform/platform-events.ts'
@@ -13,33 +8,22 @@ import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { EventSink } from '#live/events.ts'
-import { StreamPackaging } from '#live/packaging.ts'
-import { sqlRecordingIndex } from '#live/recorder/queries.ts'
-import { Recordings } from '#live/recordings.ts'
-import { StreamRegistry } from '#live/registry.ts'
-import { pullRtsp } from '#live/sources/rtsp/rtsp-source.ts'
-import { deleteStreamRow, loadStreamRows, saveStreamRow } from '#live/stream-queries.ts'
-import { Metrics } from '#ops/metrics.ts'
-import { MetricsServer } from '#ops/metrics-server.ts'
-import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
+import type { Recordings } from '#live/recordings.ts'
+import type { StreamRegistry } from '#live/registry.ts'
+import type { Metrics } from '#ops/metrics.ts'
+import type { MetricsServer } from '#ops/metrics-server.ts'
+import type { HlsHandler } from '#servers/hls/handler.ts'
 import type { GrpcServer } from '#servers/grpc/server.ts'
 import type { KafkaServer } from '#servers/kafka/server.ts'
-import { RtspServer } from '#servers/rtsp/server.ts'
+import type { RtspServer } from '#servers/rtsp/server.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
-import { observeObjectStore } from '#store/objects/observed-store.ts'
-import { openObjectStore } from '#store/objects/open-object-store.ts'
-import { openDatabase } from '#store/sql/database.ts'
-import { loadDatabaseBytes } from '#store/sql/database-size.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { NodeAddresses } from './node.ts'
-import { hlsHub, hlsReaders } from './hls-hub.ts'
-import { openJobs, type JobsPart } from './jobs-part.ts'
-import { openLogAgent, openPlatformEvents } from './log-part.ts'
-import { startGrpc, startKafka } from './log-servers.ts'
-import { logSources } from './log-sources.ts'
+import type { JobsPart } from './jobs-part.ts'
+import type { LogServerDeps } from './log-servers.ts'
 import type { Part } from './roles.ts'
 import { loadSigningSecret } from './signing-secret.ts'
-import { startWorkerPart, type WorkerPart } from './worker-part.ts'
+import type { WorkerPart } from './worker-part.ts'
 import { databaseUrl, type Settings } from './settings.ts'
 
 /** What every part is built from. `settings` and `showConfiguration` are replaced by a reload. */
@@ -51,10 +35,10 @@ export type PartContext = {
   readonly log: Logger
 }
 
-/** Where the web application was built to. */
-const webDirectory = join(import.meta.dirname, '../../web/dist')
-
-/** Builds, keeps and ends the parts of a process; nothing else. */
+/**
+ * Builds, keeps and ends the parts of a process; nothing else. The code of a part is loaded when it is started: no role carries that of another, and
+ * what loading takes in memory is given back before the next.
+ */
 export class NodeParts {
   readonly #context: PartContext
   readonly #access: AccessList
@@ -80,22 +64,22 @@ export class NodeParts {
     database: async () => (this.#database = await this.#openDatabase()),
     objects: async () => (this.#objects = await this.#openObjects()),
     log: async () => (this.#log = await this.#openLog()),
-    events: async () => (this.#events = await openPlatformEvents(required(this.#log), this.#context)),
+    events: async () => (this.#events = await this.#openEvents()),
     recordings: async () => (this.#recordings = await this.#openRecordings()),
     streams: () => this.#openStreams(),
     jobs: async () => (this.#jobs = await this.#openJobs()),
     rtsp: async () => (this.#rtsp = await this.#startRtsp()),
-    kafka: async () => (this.#kafka = await startKafka(this.#logServerDeps)),
-    grpc: async () => (this.#grpc = await startGrpc(this.#logServerDeps)),
+    kafka: async () => (this.#kafka = await (await import('./log-servers.ts')).startKafka(this.#logServerDeps)),
+    grpc: async () => (this.#grpc = await (await import('./log-servers.ts')).startGrpc(this.#logServerDeps)),
     api: async () => (this.#api = await this.#startApi()),
     worker: async () => (this.#worker = await this.#startWorker()),
     metrics: async () => (this.#metricsServer = await this.#startMetrics()),
   }
 
-  constructor(context: PartContext) {
+  constructor(context: PartContext, metrics: Metrics) {
     this.#context = context
     this.#access = new AccessList(context.settings.users)
-    this.#metrics = new Metrics({ version: context.identity.version })
+    this.#metrics = metrics
   }
 
   get addresses(): NodeAddresses {
@@ -146,92 +130,86 @@ export class NodeParts {
     await value?.[Symbol.asyncDispose]()
   }
 
-  #openDatabase(): Promise<Database> {
+  async #openDatabase(): Promise<Database> {
+    const { openDatabase } = await import('#store/sql/database.ts')
     const { settings, log, clock } = this.#context
-    return openDatabase({ url: databaseUrl(settings), log, clock })
+    return await openDatabase({ url: databaseUrl(settings), log, clock })
   }
 
-  #openRecordings(): Promise<Recordings> {
-    const { settings, clock, log } = this.#context
-    const directory = resolve(settings.recordings.directory ?? join(settings.server.dataDirectory, 'recordings'))
-    const index = sqlRecordingIndex(required(this.#database).db)
-    return Recordings.open({ directory, settings: settings.recordings, index, events: this.#eventSink(), clock, log })
+  async #openRecordings(): Promise<Recordings> {
+    const { openRecordings } = await import('./live-part.ts')
+    return await openRecordings({ ...this.#context, database: required(this.#database), events: this.#eventSink() })
   }
 
   async #openStreams(): Promise<AsyncDisposable> {
-    const { settings, clock, log } = this.#context
-    const { db } = required(this.#database)
-    const recordings = required(this.#recordings)
-    const { live, streamDefaults } = settings
-    const registry: StreamRegistry = new StreamRegistry({
-      settings: live,
-      store: {
-        load: () => loadStreamRows(db, log),
-        save: (stream) => saveStreamRow(db, stream),
-        delete: (name) => deleteStreamRow(db, name),
-      },
-      pull: pullRtsp({ clock, log }),
+    const { openStreams } = await import('./live-part.ts')
+    const { hlsReaders } = await import('./hls-hub.ts')
+    const registry = await openStreams({
+      ...this.#context,
+      database: required(this.#database),
       events: this.#eventSink(),
-      clock,
-      log,
+      recordings: required(this.#recordings),
       viewers: (stream) => hlsReaders(this.#hls?.viewers(stream) ?? []),
-      packagingFor: (stream, onWatchedChange) => {
-        const recorder = recordings.recorderFor(stream.name, streamDefaults.recording.segmentSeconds)
-        const releaseRecorder = recordings.release.bind(recordings)
-        return new StreamPackaging({ stream, settings: live, recorder, releaseRecorder, clock, log, onWatchedChange })
-      },
     })
     this.#streams = registry
-    await registry.open({ defaults: streamDefaults, streams: settings.streams })
-    recordings.startRetention((name) => registry.find(name)?.spec.recording)
     return { [Symbol.asyncDispose]: () => registry.close() }
   }
 
-  #startRtsp(): Promise<RtspServer> {
+  async #startRtsp(): Promise<RtspServer> {
+    const { RtspServer } = await import('#servers/rtsp/server.ts')
     const { settings, clock, log } = this.#context
-    return RtspServer.listen({ hub: required(this.#streams), access: this.#access, clock, log, settings: settings.rtsp })
+    return await RtspServer.listen({ hub: required(this.#streams), access: this.#access, clock, log, settings: settings.rtsp })
   }
 
   async #openObjects(): Promise<ObjectStore> {
+    const { openObjectStore } = await import('#store/objects/open-object-store.ts')
+    const { observeObjectStore } = await import('#store/objects/observed-store.ts')
     const { settings, clock, log } = this.#context
     const store = await openObjectStore(settings.objects, { dataDirectory: settings.server.dataDirectory, clock, log })
     return observeObjectStore(store, { clock, onRequest: (request) => this.#metrics.log.storeAnswered(request) })
   }
 
   async #openLog(): Promise<LogAgent> {
+    const { openLogAgent } = await import('./log-part.ts')
+    const { logSources } = await import('./log-sources.ts')
     const { database, objects } = { database: required(this.#database), objects: required(this.#objects) }
     const agent = await openLogAgent({ ...this.#context, database, objects, observer: this.#metrics.log })
     this.#metrics.log.attach({ log: logSources(agent), kafka: () => this.#kafka?.stats, grpc: () => this.#grpc?.stats })
     return agent
   }
 
-  get #logServerDeps(): Parameters<typeof startKafka>[0] {
+  async #openEvents(): Promise<PlatformEvents> {
+    const { openPlatformEvents } = await import('./log-part.ts')
+    return await openPlatformEvents(required(this.#log), this.#context)
+  }
+
+  get #logServerDeps(): LogServerDeps {
     const { settings, clock, log } = this.#context
     return { agent: required(this.#log), settings, access: this.#access, clock, log }
   }
 
-  #startApi(): Promise<ApiServer> {
-    const { settings, clock, log, identity } = this.#context
-    const live = this.#liveServices()
+  async #startApi(): Promise<ApiServer> {
+    const { startApi } = await import('./api-part.ts')
+    const [streams, recordings] = [this.#streams, this.#recordings]
     const records = this.#log && this.#events && { eventLog: this.#log, events: this.#events }
-    return ApiServer.start({
-      host: settings.api.host,
-      port: settings.api.port,
-      allowedOrigins: settings.api.allowedOrigins,
-      access: new HttpAccess({ users: this.#access, signer: required(this.#signer) }),
-      webDirectory,
+    const { server, hls } = await startApi({
+      ...this.#context,
+      access: this.#access,
+      signer: required(this.#signer),
+      live: streams && recordings && { streams, recordings, rtspPort: () => this.#rtsp?.port },
       observer: this.#metrics,
-      ...(live && { live, mounts: [live.hls] }),
       ...(records && { records }),
       jobs: required(this.#jobs).services,
       config: { list: () => this.#context.showConfiguration() },
-      node: { ...identity, parts: () => this.#partViews() },
-      clock,
-      log,
+      node: { ...this.#context.identity, parts: () => this.#partViews() },
     })
+    this.#hls = hls
+    return server
   }
 
   async #openJobs(): Promise<JobsPart> {
+    const { openJobs } = await import('./jobs-part.ts')
+    const { jobMedia } = await import('#api/job-media.ts')
     const { settings, clock } = this.#context
     const secret = await loadSigningSecret(settings.server.dataDirectory)
     const signer = (this.#signer = new UrlSigner({ secret, clock }))
@@ -256,25 +234,16 @@ export class NodeParts {
   async #startWorker(): Promise<WorkerPart | undefined> {
     const { settings, identity, log } = this.#context
     if (!settings.worker.enabled) return undefined
+    const { startWorkerPart } = await import('./worker-part.ts')
     const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
     return await startWorkerPart({ settings, version: identity.version, own, log })
-  }
-
-  /** Streams and recordings as the API serves them; undefined where this node has none. */
-  #liveServices(): (LiveServices & { readonly hls: Mount }) | undefined {
-    const [streams, recordings] = [this.#streams, this.#recordings]
-    if (!streams || !recordings) return undefined
-    const { clock, log } = this.#context
-    const handler = createHlsHandler({ hub: hlsHub(streams), clock, log })
-    this.#hls = handler
-    const hls: Mount = { prefix: '/hls/', handle: (request, response, target) => handler.handle(request, response, target) }
-    const endpoints = watchEndpoints(hls.prefix, () => this.#rtsp?.port)
-    return { streams, endpoints, recordings, playback: recordings.playback, storage: recordings, hls }
   }
 
   async #startMetrics(): Promise<MetricsServer | undefined> {
     const { settings, log } = this.#context
     if (!settings.metrics.enabled) return undefined
+    const { MetricsServer } = await import('#ops/metrics-server.ts')
+    const { loadDatabaseBytes } = await import('#store/sql/database-size.ts')
     const [streams, storage, database] = [this.#streams, this.#recordings, this.#database]
     if (database) this.#metrics.attach({ database: { loadBytes: () => loadDatabaseBytes(database) } })
     if (streams && storage) {
@@ -322,16 +291,6 @@ type PartState = { readonly isReady: boolean; readonly detail?: string }
 function logState({ fault, trouble }: LogAgent): PartState {
   const detail = fault?.message ?? trouble?.message
   return { isReady: fault === undefined, ...(detail === undefined ? {} : { detail }) }
-}
-
-/** A reload may move the RTSP server to another port while the API stays. */
-function watchEndpoints(hlsPrefix: string, findRtspPort: () => number | undefined): WatchEndpoints {
-  return {
-    hlsPrefix,
-    get rtspPort() {
-      return findRtspPort()
-    },
-  }
 }
 
 function required<T>(part: T | undefined): T {

@@ -1,9 +1,11 @@
+import { flushCompileCache } from 'node:module'
 import type { Loaded } from '#lib/config/load.ts'
 import { showConfiguration } from '#lib/config/show.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { readVersion } from '#lib/version.ts'
+import { Metrics } from '#ops/metrics.ts'
 import { NodeParts, type PartContext } from './node-parts.ts'
 import { changedSections, type Part, parts, partsOf, type Role, startOrder } from './roles.ts'
 import { checkListenAddresses, type Settings, settingsSchema } from './settings.ts'
@@ -46,7 +48,7 @@ export class MillraceNode implements AsyncDisposable {
     this.#context = context
     this.#startedFrom = context.settings
     this.#log = context.log
-    this.#parts = new NodeParts(context)
+    this.#parts = new NodeParts(context, new Metrics({ version: context.identity.version }))
   }
 
   /** Starts all parts of the role. Throws `LISTEN_REFUSED`, `LISTEN_FAILED`, `DATABASE_UNAVAILABLE`, …; what was started is stopped again. */
@@ -61,7 +63,11 @@ export class MillraceNode implements AsyncDisposable {
     }
     const node = new MillraceNode(context)
     try {
-      for (const part of startOrder(role)) await node.#parts.start(part)
+      for (const part of startOrder(role)) {
+        await node.#parts.start(part)
+        // The compiled code that was read for it is not needed any more: the next part takes its place in memory.
+        flushCompileCache()
+      }
     } catch (error) {
       await node[Symbol.asyncDispose]()
       throw error

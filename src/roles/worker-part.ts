@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Worker } from '#jobs/worker/worker.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { systemTimers } from '#lib/timers.ts'
 import type { Settings } from './settings.ts'
 
@@ -33,7 +34,7 @@ export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
   if (!own) return await startAlone(deps, { urls, credential })
   let begun: Promise<Worker> | undefined
   const timer = systemTimers.after(delayBesideServerMs, () => {
-    begun = startWorker(deps, { urls, credential }).then(({ worker }) => worker)
+    begun = startBeside(deps, { urls, credential })
     begun.catch((error: unknown) => log.error({ err: error }, 'the worker did not start; this node does no tasks'))
   })
   return {
@@ -43,6 +44,13 @@ export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
       await worker?.[Symbol.asyncDispose]()
     },
   }
+}
+
+/** What loading it left behind is given back, as after the start of the server. */
+async function startBeside(deps: Deps, access: Access): Promise<Worker> {
+  const { worker } = await startWorker(deps, access)
+  settleStartupMemory()
+  return worker
 }
 
 type Access = { readonly urls: readonly string[]; readonly credential: string | undefined }

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Type } from 'typebox'
 import { ackLevels, type AckLevel } from '#eventlog/topic-config.ts'
 import { readBatchHeader } from '#formats/kafka/record-batch.ts'
@@ -85,9 +85,9 @@ export function produceRoutes(app: App, { eventLog, clock }: ProduceRouteDeps): 
       async (request, reply) => {
         const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
         const handle = handlers[type]
-        const { body } = request
+        const { raw: body } = request
         try {
-          if (!handle || !(body instanceof IncomingMessage)) throw unknownType(type)
+          if (!handle || request.body !== body) throw unknownType(type)
           refuseEncoding(body)
           return await handle({ body, topic: request.params.name, query: request.query })
         } catch (error) {

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { Check } from 'typebox/value'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
+import { postJson } from './post-json.ts'
 
 const errorBodySchema = Type.Object({
   code: Type.String(),
@@ -77,15 +78,9 @@ async function postTo(
 ): Promise<Outcome> {
   const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/${path}`, base)
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: json,
-      signal,
-    })
-    const text = await response.text()
-    if (response.ok) return { kind: 'answered', value: text === '' ? null : parseJson(text) }
-    return refusal(base, response.status, parseJson(text))
+    const { status, text } = await postJson(url, { json, headers, signal })
+    if (status >= 200 && status < 300) return { kind: 'answered', value: text === '' ? null : parseJson(text) }
+    return refusal(base, status, parseJson(text))
   } catch (cause) {
     if (cause instanceof AppError) throw cause
     if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason

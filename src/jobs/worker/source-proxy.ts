@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { AppError } from '#lib/errors.ts'
+import { http } from '#lib/node-http.ts'
 import type { JobId } from '../model.ts'
 import type { InputFile } from '../worker-protocol.ts'
 import { BlockCache } from './block-cache.ts'
@@ -34,8 +35,8 @@ export interface SourceMount extends Disposable {
   urlOf(name: string): string
   /** Bytes that were given to libav so far. */
   readonly servedBytes: number
-  /** The first input that could not be read: libav tells its own errors apart badly. */
-  readonly failure: { readonly error: AppError; readonly input: InputFile } | undefined
+  /** Inputs that could not be read, in their order: libav tells its own errors apart badly. */
+  readonly failures: readonly { readonly error: AppError; readonly input: InputFile }[]
 }
 
 type Mounted = {
@@ -63,7 +64,7 @@ export class SourceProxy implements AsyncDisposable {
   private constructor(options: SourceProxyOptions) {
     this.#options = options
     this.#cache = new BlockCache(options.cacheBytes ?? 128 << 20)
-    this.#server = createServer({ keepAliveTimeout: 30_000 }, (request, response) => void this.#answer(request, response))
+    this.#server = http.createServer({ keepAliveTimeout: 30_000 }, (request, response) => void this.#answer(request, response))
     this.#server.maxConnections = maxConnections
   }
 
@@ -93,9 +94,8 @@ export class SourceProxy implements AsyncDisposable {
         if (!mounted.has(name)) throw new AppError('MALFORMED', `the task names an input "${name}" and brings none of that name`)
         return `http://127.0.0.1:${this.#port}/${token}/${encodeURIComponent(name)}`
       },
-      get failure() {
-        for (const { input, file } of mounted.values()) if (file.failure) return { error: file.failure, input }
-        return undefined
+      get failures() {
+        return [...mounted.values()].flatMap(({ input, file }) => (file.failure ? [{ error: file.failure, input }] : []))
       },
       [Symbol.dispose]: () => {
         if (!this.#mounts.delete(token)) return

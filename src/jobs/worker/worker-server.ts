@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { AppError, errorTable, toAppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { http } from '#lib/node-http.ts'
 import type { WorkerStatus } from './worker.ts'
 
 export type WorkerServerDeps = {
@@ -30,7 +31,7 @@ export class WorkerServer implements AsyncDisposable {
   /** Throws `LISTEN_FAILED`. */
   static async start(deps: WorkerServerDeps): Promise<WorkerServer> {
     const { host, port, log } = deps
-    const server = createServer({ requestTimeout: 10_000 }, (request, response) => void answer(deps, request, response))
+    const server = http.createServer({ requestTimeout: 10_000 }, (request, response) => void answer(deps, request, response))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     server.once('error', reject)
     server.listen({ host, port }, resolve)
