@@ -65,6 +65,16 @@ export class JobClient {
     return result && this.#api.addressOf(result.entryUrl)
   }
 
+  /** The address that workers are given. */
+  get serverUrl(): string {
+    return new URL(this.#api.addressOf('/')).origin
+  }
+
+  /** Where a browser shows the job. */
+  pageOf({ id }: Pick<JobView, 'id'>): string {
+    return this.#api.addressOf(`/#/jobs/${encodeURIComponent(id)}`)
+  }
+
   cancelJob(id: string): Promise<JobView> {
     return this.#api.ask(`${jobPath(id)}/cancel`, jobViewSchema, { method: 'POST' })
   }
@@ -113,8 +123,8 @@ export class JobClient {
     await this.#api.send(scenarioPath(name), { method: 'DELETE' })
   }
 
-  listNodes(): Promise<NodeView[]> {
-    return allPages((page) => this.#api.ask('nodes', nodeListSchema, { query: page }))
+  listNodes(call: Abortable = {}): Promise<NodeView[]> {
+    return allPages((page) => this.#api.ask('nodes', nodeListSchema, { query: page, ...call }))
   }
 
   getNode(id: string, call: Abortable = {}): Promise<NodeView> {

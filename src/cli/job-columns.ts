@@ -60,9 +60,9 @@ export function sourceText({ source }: JobSummary['input']): string {
   return 'recording' in source ? source.recording.stream : source.stream
 }
 
-/** `720p 3`, `audio-0`, `package`. */
+/** `720p 3`, `audio-0`, `package`; chunks are counted from 1. */
 export function taskName({ kind, rendition, chunk }: Task): string {
-  if (kind === 'video') return `${rendition} ${chunk}`
+  if (kind === 'video') return `${rendition} ${chunk + 1}`
   return kind === 'audio' || kind === 'live' ? rendition || kind : kind
 }
 

@@ -1,4 +1,4 @@
-import type { JobView } from '#api/job-contract.ts'
+import type { JobView, NodeView } from '#api/job-contract.ts'
 import { sleep } from '#lib/abort.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
@@ -13,7 +13,9 @@ import type { Terminal } from './terminal.ts'
 /** What watching needs of the client. */
 interface JobSource {
   getJob(id: string, call: { readonly signal: AbortSignal }): Promise<JobView>
+  listNodes(call: { readonly signal: AbortSignal }): Promise<readonly Pick<NodeView, 'state' | 'slots'>[]>
   addressOf(job: Pick<JobView, 'result'>): string | undefined
+  pageOf(job: Pick<JobView, 'id'>): string
 }
 
 export type WatchOptions = {
@@ -34,7 +36,7 @@ export async function watchJob({ client, id, terminal, clock, signal, isJson, in
   do {
     try {
       last = await client.getJob(id, { signal })
-      view.show(last, clock.nowMs())
+      view.show(last, clock.nowMs(), await obstacleOf(last, { client, signal }))
     } catch (error) {
       if (signal.aborted && isAbort(error)) break
       // A server that restarts is waited for; one that was never there is an error.
@@ -43,7 +45,7 @@ export async function watchJob({ client, id, terminal, clock, signal, isJson, in
     }
     if (last.isOver) {
       if (last.state !== 'completed') throw failureOf(last)
-      if (!isJson) terminal.write(describeEnd(last, client.addressOf(last)))
+      if (!isJson) terminal.write(describeEnd(last, client))
       return
     }
   } while (await sleep(intervalMs, signal))
@@ -62,13 +64,28 @@ function failureOf(job: JobView): AppError {
   )
 }
 
-function describeEnd({ createdAt, startedAt = createdAt, finishedAt = startedAt }: JobView, address: string | undefined): string {
+/** Why nothing happens with a job that waits. */
+async function obstacleOf(
+  { isOver, tasks }: JobView,
+  { client, signal }: Pick<WatchOptions, 'client' | 'signal'>,
+): Promise<string | undefined> {
+  if (isOver || tasks.some(({ state }) => state === 'leased')) return undefined
+  const nodes = await client.listNodes({ signal })
+  const isAnyoneThere = nodes.some(({ state, slots }) => state === 'active' && slots > 0)
+  return isAnyoneThere ? undefined : 'It waits: no worker takes work. See millrace nodes list'
+}
+
+function describeEnd(job: JobView, client: JobSource): string {
+  const { createdAt, startedAt = createdAt, finishedAt = startedAt } = job
   const took = formatDuration(Date.parse(finishedAt) - Date.parse(startedAt))
-  return `Completed in ${took}${address === undefined ? '' : `: ${address}`}\n`
+  const address = client.addressOf(job)
+  return address === undefined
+    ? `Completed in ${took}\n`
+    : `Completed in ${took}: ${address}\nPlay it in a browser: ${client.pageOf(job)}\n`
 }
 
 interface WatchView {
-  show(job: JobView, nowMs: number): void
+  show(job: JobView, nowMs: number, obstacle: string | undefined): void
   showTrouble(message: string, nowMs: number): void
 }
 
@@ -87,8 +104,9 @@ class LiveView implements WatchView {
     this.#block = new LiveBlock(terminal)
   }
 
-  show(job: JobView): void {
-    this.#last = `${describeJobHead(job, this.#terminal)}\n${describeJobProgress(job)}\n${runningTable(job)}`
+  show(job: JobView, _nowMs: number, obstacle: string | undefined): void {
+    const hint = obstacle === undefined ? '' : `${this.#terminal.color('yellow', obstacle)}\n`
+    this.#last = `${describeJobHead(job, this.#terminal)}\n${describeJobProgress(job)}\n${hint}${runningTable(job)}`
     this.#block.draw(this.#last)
   }
 
@@ -133,23 +151,30 @@ const stepShare = 0.05
 class StepView implements WatchView {
   readonly #terminal: Terminal
   #last = ''
+  #obstacle: string | undefined
   #isInTrouble = false
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal
   }
 
-  show(job: JobView, nowMs: number): void {
+  show(job: JobView, nowMs: number, obstacle: string | undefined): void {
     this.#isInTrouble = false
-    const step = `${jobStateText(job)} ${job.generation} ${Math.floor(job.progress / stepShare)}`
-    if (step === this.#last) return
-    this.#last = step
-    this.#terminal.write(`${formatTime(nowMs)}  ${jobStateText(job).padEnd(9)}  ${describeJobProgress(job)}\n`)
+    this.#showStep(job, nowMs)
+    if (obstacle !== undefined && obstacle !== this.#obstacle) this.#terminal.writeError(`${formatTime(nowMs)}  ${obstacle}\n`)
+    this.#obstacle = obstacle
   }
 
   showTrouble(message: string, nowMs: number): void {
     if (!this.#isInTrouble) this.#terminal.writeError(`${formatTime(nowMs)}  ${message}\n`)
     this.#isInTrouble = true
+  }
+
+  #showStep(job: JobView, nowMs: number): void {
+    const step = `${jobStateText(job)} ${job.generation} ${Math.floor(job.progress / stepShare)}`
+    if (step === this.#last) return
+    this.#last = step
+    this.#terminal.write(`${formatTime(nowMs)}  ${jobStateText(job).padEnd(9)}  ${describeJobProgress(job)}\n`)
   }
 }
 

@@ -42,13 +42,13 @@ test('a file is uploaded, submitted and watched until it is done, and its result
   assert.deepEqual((await worker.work()).toSorted(), ['audio', 'package', 'pictures', 'probe', 'video', 'video'])
   const { code, output, errors } = await done
   assert.equal(code, 0, errors)
-  const [, address = ''] = /\nCompleted in .*: (http\S+)\n$/.exec(output) ?? []
+  const [, address = ''] = /\nCompleted in .*: (http\S+)\n/.exec(output) ?? []
   assert.equal(await (await fetch(address)).text(), 'master.m3u8')
 
   const [{ id, input }] = JSON.parse(await runWell(api, 'jobs', 'list', '--json', '--state', 'completed', '--search', 'Film'))
   const stored = await api.fleet.objects.get(input.source.object)
   assert.ok((await buffer(stored.stream)).equals(content))
-  assert.match(await runWell(api, 'jobs', 'show', id, '--tasks', '--attempts'), /\n360p 1 +done +.*encoder-1\n/)
+  assert.match(await runWell(api, 'jobs', 'show', id, '--tasks', '--attempts'), /\n360p 2 +done +.*encoder-1\n/)
   assert.equal(await runWell(api, 'jobs', 'cancel', id), `Job ${id} was over already: completed\n`)
 })
 

@@ -58,7 +58,10 @@ test('sources of every kind, and everything that can be asked for, go to the ser
     const { code, output, errors } = await submit(world, [...argv, ...ladder])
     assert.equal(code, 0, errors)
     assert.deepEqual(submitted(world), { scenario: 'abr-ladder', ...body })
-    assert.equal(output, 'Job job-1 submitted: harbour at dawn.mp4 as abr-ladder\nWatch it with: millrace jobs watch job-1\n')
+    const [first, second, third] = output.split('\n')
+    assert.equal(first, 'Job job-1 submitted: harbour at dawn.mp4 as abr-ladder')
+    assert.equal(second, 'Watch it with: millrace jobs watch job-1')
+    assert.match(third ?? '', /^or in a browser: http:\S+\/#\/jobs\/job-1$/)
   }
 })
 

@@ -98,7 +98,7 @@ export const jobsSubmit = defineCommand({
       return terminal.write(
         isJson
           ? `${JSON.stringify(job, null, 2)}\n`
-          : `Job ${job.id} submitted: ${sourceText(job.input)} as ${job.scenario}\nWatch it with: millrace jobs watch ${job.id}\n`,
+          : `Job ${job.id} submitted: ${sourceText(job.input)} as ${job.scenario}\nWatch it with: millrace jobs watch ${job.id}\nor in a browser: ${client.pageOf(job)}\n`,
       )
     await watchJob({ client, id: job.id, terminal, clock, signal, isJson, intervalMs: options.intervalSeconds * 1000 })
   },

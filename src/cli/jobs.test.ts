@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '#lib/clock.ts'
-import { sampleJob, sampleLogLine, sampleQueuedJob, sampleTasks, sampleTime } from '../../test/support/job-samples.ts'
+import { sampleJob, sampleLogLine, sampleNode, sampleQueuedJob, sampleTasks, sampleTime } from '../../test/support/job-samples.ts'
 import { jobWorld, startJobServer } from '../../test/support/job-server.ts'
 import { MemoryTerminal } from '../../test/support/memory-terminal.ts'
 import { until } from '../../test/support/until.ts'
@@ -74,16 +74,16 @@ test('a job is shown with its plan, what runs, its tries and its result', async 
   )
   assert.match(running, /\n {10,}mov,mp4,m4a, 5:00 min, h264 1920×1080, 25 fps, aac 2 ch\n/)
   assert.match(running, /\n720p +1280×720, 25 fps +libx264 medium +crf 21 +5\n/)
-  assert.match(running, /\n720p 2 +running +40 % +1\.1× +1 +encoder-2\n/)
-  assert.doesNotMatch(running, /720p 3/)
-  assert.match(await runWell(server, 'jobs', 'show', 'job-1', '--tasks'), /\n720p 3 +waiting +0 %/)
-  assert.match(await runWell(server, 'jobs', 'show', 'job-1', '--attempts'), /1080p 1 +lost +31\.0 s +encoder-2\n/)
+  assert.match(running, /\n720p 3 +running +40 % +1\.1× +1 +encoder-2\n/)
+  assert.doesNotMatch(running, /720p 4/)
+  assert.match(await runWell(server, 'jobs', 'show', 'job-1', '--tasks'), /\n720p 4 +waiting +0 %/)
+  assert.match(await runWell(server, 'jobs', 'show', 'job-1', '--attempts'), /1080p 2 +lost +31\.0 s +encoder-2\n/)
   const completed = await runWell(server, 'jobs', 'show', 'job-2')
   assert.match(completed, /\nresult +http:\/\/127\.0\.0\.1:\d+\/api\/v1\/jobs\/job-2\/files\/master\.m3u8\n/)
   assert.match(completed, /\n1080p +avc1\.640028 +1920×1080 +3146 kbit\/s +5020 kbit\/s +118 MB\n/)
   const broken = await runWell(server, 'jobs', 'show', 'job-3')
   assert.match(broken, /\nerror +CODEC_FAILED: it crashed\n/)
-  assert.match(broken, /\n1080p 2 +failed .*CODEC_FAILED: the codec process ended with SIGKILL\n/)
+  assert.match(broken, /\n1080p 3 +failed .*CODEC_FAILED: the codec process ended with SIGKILL\n/)
   const parsed = JSON.parse(await runWell(server, 'jobs', 'show', 'job-1', '--json', '--attempts'))
   assert.deepEqual([parsed.tasks.length, parsed.attempts.length], [19, 2])
   const missing = await run(server, ['jobs', 'show', 'job-9'])
@@ -109,6 +109,7 @@ test('a job is watched to its end: a line for each step', async () => {
       'running    86 %  19800 of 22500 frames  3.3×  1:35 min left  chunks 12 of 15',
       'completed  100 %  22500 of 22500 frames  chunks 15 of 15',
       `Completed in 3:00 min: ${server.url}/api/v1/jobs/job-1/files/master.m3u8`,
+      `Play it in a browser: ${server.url}/#/jobs/job-1`,
       '',
     ],
   )
@@ -126,12 +127,21 @@ test('on a terminal the watched job is drawn in place, with a line for each runn
     '[###########.............] 47 %  10800 of 22500 frames  3.3×  1:35 min left  chunks 6 of 15',
     '',
     '  RUNNING                  DONE  SPEED  NODE',
-    '  1080p 2  [##..........]  20 %   1.5×  encoder-1',
-    '  720p 2   [#####.......]  40 %   1.1×  encoder-2',
-    '  480p 2   [#######.....]  60 %   0.7×  encoder-3',
+    '  1080p 3  [##..........]  20 %   1.5×  encoder-1',
+    '  720p 3   [#####.......]  40 %   1.1×  encoder-2',
+    '  480p 3   [#######.....]  60 %   0.7×  encoder-3',
     '',
   ])
   assert.ok(second.startsWith('\u001B[7A'), 'the second picture covers the first')
+})
+
+test('while a job waits and nobody is there to do it, the watch says so once', async () => {
+  const views = [sampleQueuedJob(), sampleQueuedJob(), sampleJob({ done: 5 })]
+  const nodes = new Map([['encoder-1', sampleNode({ state: 'draining' })]])
+  await using server = await startJobServer(jobWorld({ jobs: new Map([['job-1', views]]), nodes }))
+  const { code, errors } = await run(server, ['jobs', 'watch', 'job-1', ...quickly])
+  assert.equal(code, 0)
+  assert.match(errors, /^\S+ \S+ {2}It waits: no worker takes work\. See millrace nodes list\n$/)
 })
 
 test('a live job shows its frames, and no share of a whole', async () => {

@@ -18,9 +18,11 @@ export const nodesList = defineCommand({
     capabilities: Type.Boolean({ default: false, description: 'Show what each can do' }),
   }),
   async run({ options, terminal, environment, clock }) {
-    const nodes = await new JobClient(openClient(options, environment)).listNodes()
+    const client = new JobClient(openClient(options, environment))
+    const nodes = await client.listNodes()
     if (options.json) return terminal.write(`${JSON.stringify(nodes, null, 2)}\n`)
-    if (nodes.length === 0) return terminal.write('No workers. Start one with: millrace serve, with the role "worker"\n')
+    if (nodes.length === 0)
+      return terminal.write(`No workers. Start one with: MILLRACE_WORKER_URLS=${client.serverUrl} millrace serve --role worker\n`)
     const rows = nodes.map((node) => rowOf(node, terminal, clock.nowMs()))
     const abilities = nodes.map(({ capabilities }) => capabilities.join(' '))
     terminal.write(

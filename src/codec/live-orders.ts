@@ -1,16 +1,21 @@
 import { Type, type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { AppError } from '#lib/errors.ts'
-import { audioEncoderSchema, transcodeProgressSchema, videoEncoderSchema, type LiveOrder } from './transcoding.ts'
+import {
+  audioEncoderSchema,
+  livePictureSchema,
+  transcodeProgressSchema,
+  videoEncoderSchema,
+  type LiveOrder,
+} from './transcoding.ts'
 
 // What crosses the pipe between `LiveRenditionProcess` and its child.
 
-const pixels = Type.Integer({ minimum: 2, maximum: 8192, multipleOf: 2 })
 const paramsSchema = Type.Object({
   order: Type.Object({
     sourceUrl: Type.String(),
     targetUrl: Type.String(),
-    picture: Type.Object({ width: pixels, height: pixels }),
+    picture: livePictureSchema,
     video: videoEncoderSchema,
     audio: Type.Optional(audioEncoderSchema),
   }),

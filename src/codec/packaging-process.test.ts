@@ -23,51 +23,69 @@ after(() => packaging[Symbol.asyncDispose]())
 /** The picture with something changed in its inputs. */
 type Damage = (track: OrderTrack) => Promise<OrderTrack>
 
-const damages: [string, ErrorCode, input: number, RegExp, Damage][] = [
-  ['a chunk that is missing', 'INPUT_DAMAGED', 1, /missing/, async (track) => (await unlink(urlOf(track, 1)), track)],
+const damages: [string, ErrorCode, inputs: readonly number[], RegExp, Damage][] = [
+  ['a chunk that is missing', 'INPUT_DAMAGED', [1], /missing/, async (track) => (await unlink(urlOf(track, 1)), track)],
   [
     'a chunk that is cut off',
     'INPUT_DAMAGED',
-    2,
+    [2],
     /ends \d+ bytes early/,
     async (track) => (await truncate(urlOf(track, 2), 3000), track),
   ],
-  ['a chunk with a changed byte', 'INPUT_DAMAGED', 0, /digest/, async (track) => (await flipByte(urlOf(track, 0)), track)],
-  ['a chunk of nothing', 'INPUT_DAMAGED', 0, /early/, async (track) => (await writeFile(urlOf(track, 0), ''), track)],
+  ['a chunk with a changed byte', 'INPUT_DAMAGED', [0], /digest/, async (track) => (await flipByte(urlOf(track, 0)), track)],
+  ['a chunk of nothing', 'INPUT_DAMAGED', [0], /early/, async (track) => (await writeFile(urlOf(track, 0), ''), track)],
   [
     'another chunk than the ordered one',
     'INPUT_DAMAGED',
-    1,
+    [1],
     /not the one in the order/,
     async (track) => withInput(track, 1, { sha256: '00' }),
   ],
-  ['a frame too few', 'ENCODE_DAMAGED', 2, /ends with 150 frames/, async (track) => withInput(track, 2, { frameCount: 26 })],
+  ['a frame too few', 'ENCODE_DAMAGED', [2], /ends with 150 frames/, async (track) => withInput(track, 2, { frameCount: 26 })],
   [
     'a frame too many',
     'ENCODE_DAMAGED',
-    2,
+    [2],
     /outside its group 125 to 149/,
     async (track) => withInput(track, 2, { frameCount: 24 }),
   ],
   [
     'chunks in the wrong order',
     'ENCODE_DAMAGED',
-    0,
-    /keyframe/,
+    [0, 1, 2],
+    /keyframe.*; at fault is also input 1 of "h264", input 2 of "h264"$/,
     async (track) => ({ ...track, inputs: track.inputs.toReversed() }),
   ],
-  ['a chunk of another size', 'ENCODE_DAMAGED', 1, /extradata/, (track) => withForeign(track, { width: 96 })],
-  ['a chunk of another quality', 'ENCODE_DAMAGED', 1, /extradata/, (track) => withForeign(track, { crf: 45 })],
+  ['a chunk of another size', 'ENCODE_DAMAGED', [1], /extradata/, (track) => withForeign(track, { width: 96 })],
+  ['a chunk of another quality', 'ENCODE_DAMAGED', [1], /extradata/, (track) => withForeign(track, { crf: 45 })],
   [
     'a work that is longer than its chunks',
     'ENCODE_DAMAGED',
-    1,
+    [1],
     /ends at/,
     async (track) => ({ ...track, inputs: track.inputs.slice(0, 2) }),
   ],
+  [
+    'a changed byte in one chunk, and two that are missing',
+    'INPUT_DAMAGED',
+    [0, 1, 2],
+    /digest.*; at fault is also input 1 of "h264", input 2 of "h264"$/,
+    async (track) => {
+      await flipByte(urlOf(track, 0))
+      await Promise.all([unlink(urlOf(track, 1)), unlink(urlOf(track, 2))])
+      return track
+    },
+  ],
+  [
+    'a chunk that is missing behind one of another size',
+    'ENCODE_DAMAGED',
+    [1, 2],
+    /extradata.*; at fault is also input 2 of "h264"$/,
+    async (track) => (await unlink(urlOf(track, 2)), await withForeign(track, { width: 96 })),
+  ],
 ]
 
-for (const [what, code, input, message, damage] of damages) {
+for (const [what, code, inputs, message, damage] of damages) {
   test(`${what} is ${code} and named, and nothing is published`, async () => {
     await using directory = await temporaryDirectory()
     await using output = await temporaryDirectory()
@@ -77,7 +95,10 @@ for (const [what, code, input, message, damage] of damages) {
       assert.ok(error instanceof AppError)
       assert.equal(error.code, code, error.message)
       assert.match(error.message, message)
-      assert.deepEqual(badInputsOf(error), [{ track: 'h264', input }])
+      assert.deepEqual(
+        badInputsOf(error),
+        inputs.map((input) => ({ track: 'h264', input })),
+      )
       return true
     })
     assert.ok(!(await readdir(output.path)).includes('master.m3u8'))

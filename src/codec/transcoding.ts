@@ -297,12 +297,27 @@ export const packageFactsSchema = Type.Object(
 )
 export type PackageFacts = Static<typeof packageFactsSchema>
 
+const evenPixels = Type.Integer({ minimum: 2, maximum: 8192, multipleOf: 2 })
+
+export const livePictureSchema = Type.Object(
+  {
+    width: evenPixels,
+    height: evenPixels,
+    /** Interlaced pictures become whole ones, one for each; those that are whole pass. */
+    deinterlace: Type.Boolean(),
+    /** A source that has more gives every second, third, … picture. Absent: its own rate. */
+    maxFrameRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+  },
+  closed,
+)
+export type LivePicture = Static<typeof livePictureSchema>
+
 /** A stream in, a rendition out, until it is told to stop. */
 export type LiveOrder = {
   readonly sourceUrl: string
   /** RTSP address that the rendition is published to. */
   readonly targetUrl: string
-  readonly picture: { readonly width: number; readonly height: number }
+  readonly picture: LivePicture
   readonly video: VideoEncoder
   readonly audio: AudioEncoder | undefined
 }

@@ -78,7 +78,7 @@ export class Metrics {
   readonly log: LogMetrics
   /** Those of jobs. */
   readonly jobs: JobMetrics
-  readonly #registry = new Registry()
+  readonly registry = new Registry()
   readonly #requests: Counter<'method' | 'route' | 'status'>
   readonly #requestSeconds: Histogram<'method' | 'route'>
   readonly #deleted: Counter<'reason'>
@@ -87,8 +87,8 @@ export class Metrics {
   #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined }
 
   constructor({ version }: { version: string }) {
-    const registers = [this.#registry]
-    collectDefaultMetrics({ register: this.#registry })
+    const registers = [this.registry]
+    collectDefaultMetrics({ register: this.registry })
     this.#requests = new Counter({
       name: 'millrace_http_requests_total',
       help: 'HTTP requests answered.',
@@ -122,12 +122,12 @@ export class Metrics {
     this.#addStreamMetrics()
     this.#addRecordingMetrics()
     this.#addConnectionMetrics()
-    this.jobs = new JobMetrics(this.#registry)
-    this.log = new LogMetrics(this.#registry)
+    this.jobs = new JobMetrics(this.registry)
+    this.log = new LogMetrics(this.registry)
   }
 
   get contentType(): string {
-    return this.#registry.contentType
+    return this.registry.contentType
   }
 
   /** Tells where figures come from; those given before and not now stay. */
@@ -167,7 +167,7 @@ export class Metrics {
       databaseBytes: await orUndefined(database?.loadBytes()),
     }
     await this.log.prepare()
-    return this.#registry.metrics()
+    return this.registry.metrics()
   }
 
   #addStreamMetrics(): void {
@@ -247,11 +247,11 @@ export class Metrics {
   }
 
   #gauge(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
-    scrapedGauge({ registry: this.#registry, name, help, labelNames, samples })
+    scrapedGauge({ registry: this.registry, name, help, labelNames, samples })
   }
 
   #counter(name: string, help: string, labelNames: string[], samples: () => Sample[]): void {
-    scrapedCounter({ registry: this.#registry, name, help, labelNames, samples })
+    scrapedCounter({ registry: this.registry, name, help, labelNames, samples })
   }
 }
 

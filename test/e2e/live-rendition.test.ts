@@ -43,7 +43,7 @@ suite('live renditions', { concurrency: 2 }, () => {
   const orderOf = (name: string, order: Partial<LiveOrder> = {}): LiveOrder => ({
     sourceUrl: `${millrace.rtspUrl}/${name}`,
     targetUrl: `${millrace.rtspUrl}/${name}-90p`,
-    picture: { width: 160, height: 90 },
+    picture: { width: 160, height: 90, deinterlace: true },
     video: h264,
     audio: undefined,
     ...order,
@@ -94,6 +94,27 @@ suite('live renditions', { concurrency: 2 }, () => {
     })
   }
 
+  test('60 pictures a second become 30, evenly', async (t) => {
+    showOutputOnFailure(t, millrace)
+    await using _stream = await publishTestStream({ url: `${millrace.rtspUrl}/live/fast`, video: 'h264', fps: 60 })
+    await using rendition = new LiveRenditionProcess({ log })
+    const stop = new AbortController()
+    const started = Promise.withResolvers<void>()
+    const picture = { width: 160, height: 90, deinterlace: true, maxFrameRate: 30 }
+    const running = rendition.run(orderOf('live/fast', { picture }), { signal: stop.signal, onStarted: started.resolve })
+    await Promise.race([started.promise, running])
+    await using player = playStream({ url: `${millrace.rtspUrl}/live/fast-90p`, format: 'rtsp', decode: true, untilFrames: 60 })
+    const { ptsSeconds, decodeErrors } = onlyTrack(await player.result, 'video')
+    assert.equal(decodeErrors, 0)
+    const times = ptsSeconds.toSorted((a, b) => a - b)
+    const steps = times.slice(1).map((seconds, index) => Math.round((seconds - (times[index] ?? 0)) * 60))
+    const usual = steps.filter((step) => step === 2).length
+    // Where this machine has no time, the server leaves pictures out.
+    assert.ok(usual >= 0.8 * steps.length && !steps.includes(1), `sixtieths of a second between pictures: ${steps.join()}`)
+    stop.abort(new Error('enough'))
+    await assert.rejects(running, /enough/)
+  })
+
   test('a source that is killed ends the rendition with a code', async (t) => {
     showOutputOnFailure(t, millrace)
     await using stream = await publishTestStream({ url: `${millrace.rtspUrl}/live/killed`, video: 'h264' })
@@ -140,7 +161,7 @@ suite('live renditions', { concurrency: 2 }, () => {
       [{ targetUrl: 'rtsp://127.0.0.1:1/x' }, 'CODEC_FAILED'],
       [{ video: { ...h264, codec: 'av1', encoder: 'libsvtav1' } }, 'CODEC_UNSUPPORTED'],
       [{ video: { ...h264, encoder: 'h264_nothing' } }, 'CODEC_UNSUPPORTED'],
-      [{ picture: { width: 161, height: 90 } }, 'REQUEST_INVALID'],
+      [{ picture: { width: 161, height: 90, deinterlace: true } }, 'REQUEST_INVALID'],
     ]
     for (const [order, code] of refused) {
       await using rendition = new LiveRenditionProcess({ log })

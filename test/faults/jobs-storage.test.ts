@@ -58,6 +58,22 @@ suite('disks and object stores that break', () => {
     })
   }
 
+  test('all chunks are damaged before they are packaged: they are made again at once', async (t) => {
+    showOutputOnFailure(t, fleet)
+    const { id } = await fleet.submit()
+    const { thaw } = await fleet.catchCodec(id, 'package')
+    for (const [chunk, damage] of [damages['has other bytes in the middle'], damages['is deleted']].entries()) {
+      const [file] = parseOutput(await fleet.task(id, { kind: 'video', chunk })).files
+      await damage(join(fleet.control.directory, 'data', 'objects', file?.key ?? ''))
+    }
+    thaw()
+    await fleet.completed(id)
+    assert.deepEqual(await fleet.outcomes(id, 'package'), ['0 input', '0 done'])
+    assert.deepEqual((await fleet.outcomes(id, 'video')).toSorted(), ['0 done', '0 done', '1 done', '1 done'])
+    assert.deepEqual(await fleet.digests(id), undisturbed)
+    await fleet.checkAtRest()
+  })
+
   test('the disk of a worker is full: what it tries is done by another one, and it works again when there is room', async (t) => {
     await using disk = await mountSmallDisk(diskMegabytes)
     if (!disk) return t.skip('needs the right to mount a disk')

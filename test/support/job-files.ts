@@ -20,11 +20,13 @@ export type JobFileOptions = {
   readonly fps?: string
   readonly seconds?: number
   readonly gopFrames?: number
+  /** Of H.264. */
+  readonly bFrames?: number
 }
 
 type Shape = Required<Omit<JobFileOptions, 'name'>>
 
-const defaults: Shape = { width: 320, height: 180, fps: '25', seconds: 4, gopFrames: 25 }
+const defaults: Shape = { width: 320, height: 180, fps: '25', seconds: 4, gopFrames: 25, bFrames: 2 }
 
 /** H.264 with B-frames and AAC stereo in MP4. */
 export async function makeMp4(directory: string, options: JobFileOptions = {}): Promise<string> {
@@ -222,7 +224,7 @@ function h264(shape: Shape, more: Readonly<Record<string, string>> = {}, filter 
     kind: 'video',
     filters: `${pictures(shape)},${filter},format=yuv420p`,
     encoder: 'libx264',
-    encoderOptions: { preset: 'ultrafast', bf: '2', g: String(shape.gopFrames), ...more },
+    encoderOptions: { preset: 'ultrafast', bf: String(shape.bFrames), g: String(shape.gopFrames), ...more },
   }
 }
 

@@ -1,4 +1,5 @@
 /** How many frames a second the output has. */
+import { rateDivisor } from '#codec/divided-rate.ts'
 import type { Rational, SourceVideo } from '#codec/transcoding.ts'
 
 /** Rates that a source without a steady one is brought to. */
@@ -23,22 +24,16 @@ const standardRates: readonly Rational[] = [
 
 /** Above this nothing plays. */
 const highestRate = 240
-/** A source of 30.02 is taken for one of 30: cameras are not exact. */
-const tolerance = 1.01
 
 export function framesPerSecond({ num, den }: Rational): number {
   return num / den
 }
 
-/**
- * The rate of the source, or the standard rate nearest to it where it is not steady. Above `maxFrameRate` every second, third, … frame is taken: that is the
- * only way to a lower rate that does not judder.
- */
-export function outputFrameRate(video: SourceVideo, maxFrameRate = highestRate): Rational {
+/** The rate of the source, or the standard rate nearest to it where it is not steady; above `maxFrameRate` it is divided. */
+export function outputFrameRate(video: Pick<SourceVideo, 'frameRate' | 'isVariableRate'>, maxFrameRate = highestRate): Rational {
   const rate = video.isVariableRate ? nearestStandardRate(video.frameRate) : video.frameRate
-  const most = Math.min(maxFrameRate, highestRate) * tolerance
-  const step = Math.max(1, Math.ceil(framesPerSecond(rate) / most))
-  return reduce({ num: rate.num, den: rate.den * step })
+  const divisor = rateDivisor(rate, Math.min(maxFrameRate, highestRate))
+  return reduce({ num: rate.num, den: rate.den * divisor })
 }
 
 function nearestStandardRate(rate: Rational): Rational {

@@ -9,7 +9,7 @@ const scenario = presets.find(({ name }) => name === 'live-720p30') ?? scenarioO
 
 test('a live job is one task that needs the encoders of picture and sound', () => {
   const { task, ...plan } = planLive({ scenario, source: { width: 1920, height: 1080, frameRate: { num: 25, den: 1 } } })
-  assert.deepEqual([plan.width, plan.height], [1280, 720])
+  assert.deepEqual(plan.picture, { width: 1280, height: 720, deinterlace: true, maxFrameRate: 30 })
   assert.equal(plan.video.gopFrames, 25)
   assert.equal(plan.video.preset, 'veryfast')
   assert.deepEqual(task, {
@@ -24,13 +24,29 @@ test('a live job is one task that needs the encoders of picture and sound', () =
 })
 
 test('a stream of which nothing is known is taken for 16:9', () => {
-  const { width, height, video } = planLive({ scenario })
-  assert.deepEqual([width, height, video.gopFrames], [1280, 720, 30])
+  const { picture, video } = planLive({ scenario })
+  assert.deepEqual([picture.width, picture.height, video.gopFrames], [1280, 720, 30])
 })
 
 test('a stream is not scaled up', () => {
-  const { width, height } = planLive({ scenario, source: { width: 640, height: 480 } })
-  assert.deepEqual([width, height], [640, 480])
+  const { picture } = planLive({ scenario, source: { width: 640, height: 480 } })
+  assert.deepEqual([picture.width, picture.height], [640, 480])
+})
+
+test('a rate above that of the scenario is divided, and keyframes stay as far apart in time', () => {
+  for (const [num, den, gopFrames] of [
+    [60, 1, 30],
+    [60_000, 1001, 30],
+    [50, 1, 25],
+    [25, 1, 25],
+  ] as const) {
+    assert.equal(planLive({ scenario, source: { frameRate: { num, den } } }).video.gopFrames, gopFrames, `${num}/${den}`)
+  }
+})
+
+test('interlaced pictures are left as they are where the scenario says so', () => {
+  assert.equal(planLive({ scenario: { ...scenario, deinterlace: 'never' } }).picture.deinterlace, false)
+  assert.equal(planLive({ scenario: { ...scenario, deinterlace: 'always' } }).picture.deinterlace, true)
 })
 
 test('hardware is taken where a worker has it', () => {

@@ -1,16 +1,16 @@
 /** What a live job does: one task that takes a stream in and publishes its rendition, until it is told to stop. */
-import type { AudioEncoder, Rational, VideoEncoder } from '#codec/transcoding.ts'
+import type { AudioEncoder, LivePicture, Rational, VideoEncoder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
 import type { NewTask } from '../job-store.ts'
 import type { Scenario } from '../scenario.ts'
 import { gopFramesOf } from './chunks.ts'
 import { encoderCost, encoderNeed, videoEncoderFor, type FleetWorker } from './encoder-choice.ts'
+import { outputFrameRate } from './frame-rate.ts'
 import { newTask, soundNeed } from './new-task.ts'
 import { outputSize } from './picture-size.ts'
 
 export type LivePlan = {
-  readonly width: number
-  readonly height: number
+  readonly picture: LivePicture
   readonly video: VideoEncoder
   readonly audio: AudioEncoder | undefined
   readonly task: NewTask
@@ -39,7 +39,10 @@ export function planLive({
   }
   const { width = rendition.height * commonAspect, height = rendition.height } = source
   const size = outputSize({ width, height }, rendition)
-  const frameRate = source.frameRate ?? { num: Math.round(Math.min(commonRate, rendition.maxFrameRate ?? commonRate)), den: 1 }
+  const { maxFrameRate } = rendition
+  const frameRate = source.frameRate
+    ? outputFrameRate({ frameRate: source.frameRate, isVariableRate: false }, maxFrameRate)
+    : { num: Math.round(Math.min(commonRate, maxFrameRate ?? commonRate)), den: 1 }
   const gopFrames = gopFramesOf(frameRate, scenario.gopSeconds)
   const video = videoEncoderFor({ rendition, video: { color: unknownColor }, hdr: scenario.hdr, size, gopFrames, workers })
   const sound = scenario.audio ? [soundNeed(scenario.audio)] : []
@@ -48,5 +51,8 @@ export function planLive({
     needs: [encoderNeed(video.encoder), ...sound],
     cost: encoderCost(video, size),
   })
-  return { ...size, video, audio: scenario.audio, task }
+  // Of a stream nobody knows beforehand whether it is interlaced: its pictures tell.
+  const deinterlace = scenario.deinterlace !== 'never'
+  const picture = { ...size, deinterlace, ...(maxFrameRate === undefined ? {} : { maxFrameRate }) }
+  return { picture, video, audio: scenario.audio, task }
 }

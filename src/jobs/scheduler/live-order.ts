@@ -20,9 +20,9 @@ type LiveRequest = {
 /** The order of the one task of a live job. Throws what `liveLink` throws. */
 export async function liveOrder({ scenario, input, media, host, workers }: LiveRequest): Promise<LiveSpec> {
   const { sourceUrl, targetUrl, hasAudio = true, ...source } = await media.liveLink(liveStreams(input), host)
-  const { width, height, video, audio } = planLive({ scenario, source, workers })
+  const { picture, video, audio } = planLive({ scenario, source, workers })
   const sound = audio === undefined || !hasAudio ? {} : { audio }
-  return { kind: 'live', sourceUrl, targetUrl, width, height, video, ...sound }
+  return { kind: 'live', sourceUrl, targetUrl, picture, video, ...sound }
 }
 
 /** Throws `REQUEST_INVALID` unless both streams are named, and are two. */

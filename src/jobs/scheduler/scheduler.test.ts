@@ -209,7 +209,7 @@ test('a live job is one task that names both streams', async () => {
   const { spec } = await worker.take()
   assert.equal(spec.kind, 'live')
   assert.deepEqual([spec.sourceUrl, spec.targetUrl], ['rtsp://millrace.test/cam', 'rtsp://millrace.test/cam-360p'])
-  assert.deepEqual([spec.width, spec.height], [640, 360])
+  assert.deepEqual([spec.picture.width, spec.picture.height], [640, 360])
 })
 
 test('an order that cannot be given is a failure of its task', async () => {

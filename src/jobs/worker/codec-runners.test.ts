@@ -87,6 +87,12 @@ test('a whole job by real codec processes: probe, chunks, sound, pictures, packa
   const spoilt = package_([first, { ...second, sha256: first.sha256 }])
   await until(() => spoilt.failure, { timeoutMs: 60_000 })
   assert.deepEqual([spoilt.failure?.code, spoilt.failure?.badInputs], ['INPUT_DAMAGED', [second.taskId]])
+
+  // With two of them, both are told: one that is another, and one that is gone.
+  api.files.objects.delete(second.key)
+  const robbed = package_([{ ...first, sha256: second.sha256 }, second])
+  await until(() => robbed.failure, { timeoutMs: 60_000 })
+  assert.deepEqual([robbed.failure?.code, robbed.failure?.badInputs], ['INPUT_DAMAGED', [first.taskId, second.taskId]])
 })
 
 function inputOf({ name, sha256, frameCount }: { name: string; sha256: string; frameCount: number }) {

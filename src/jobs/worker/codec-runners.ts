@@ -39,10 +39,10 @@ const encodeAudio: TaskRunner<'audio'> = async (spec, context) => {
 }
 
 /** It has no end but the one that it is told, or that its source or target brings about. */
-const publishLive: TaskRunner<'live'> = async ({ sourceUrl, targetUrl, width, height, video, audio }, context) => {
+const publishLive: TaskRunner<'live'> = async ({ sourceUrl, targetUrl, picture, video, audio }, context) => {
   await using process = new LiveRenditionProcess({ log: context.log })
   watchProcess(process, context)
-  return await process.run({ sourceUrl, targetUrl, picture: { width, height }, video, audio }, context)
+  return await process.run({ sourceUrl, targetUrl, picture, video, audio }, context)
 }
 
 /** Tasks by FFmpeg, each in a process of its own. */

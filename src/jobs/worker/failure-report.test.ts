@@ -7,8 +7,8 @@ import type { SourceMount } from './source-proxy.ts'
 const source = { name: 'source', url: 'http://store/film' }
 const chunk = { name: '12-chunk.mp4', url: 'http://store/chunk', taskId: 12 }
 
-function mountWith(failure?: SourceMount['failure']): SourceMount {
-  return { failure, servedBytes: 0, urlOf: (name) => `http://127.0.0.1:1/token/${name}`, [Symbol.dispose]: () => undefined }
+function mountWith(...failures: SourceMount['failures']): SourceMount {
+  return { failures, servedBytes: 0, urlOf: (name) => `http://127.0.0.1:1/token/${name}`, [Symbol.dispose]: () => undefined }
 }
 
 test('an error keeps its code and message', () => {
@@ -26,6 +26,19 @@ test('a damaged file of a task is told by that task, a damaged source is refused
   const error = new AppError('INPUT_DAMAGED', 'it is gone')
   assert.deepEqual(failureReportOf(error, [chunk], mountWith({ error, input: chunk })).badInputs, [12])
   assert.equal(failureReportOf(error, [source], mountWith({ error, input: source })).code, 'SOURCE_REFUSED')
+})
+
+test('all damaged files are told at once, whoever found out', () => {
+  const other = { name: '13-chunk.mp4', url: 'http://store/other', taskId: 13 }
+  const missing = { error: new AppError('INPUT_DAMAGED', 'input "13-chunk.mp4" is not there'), input: other }
+  const error = new AppError('INPUT_DAMAGED', 'its digest is wrong', { details: { badInputs: ['12-chunk.mp4', '13-chunk.mp4'] } })
+  assert.deepEqual(failureReportOf(error, [source, chunk, other], mountWith(missing)), {
+    code: 'INPUT_DAMAGED',
+    message: 'its digest is wrong',
+    badInputs: [12, 13],
+  })
+  const away = { error: new AppError('SOURCE_UNREACHABLE', 'it is away'), input: source }
+  assert.deepEqual(failureReportOf(error, [source, chunk], mountWith(away, missing)).badInputs, [12, 13])
 })
 
 test('inputs that a runner names are told by their tasks', () => {

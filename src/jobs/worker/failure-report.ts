@@ -13,14 +13,17 @@ const anyUrl = /[a-z][a-z0-9+.-]*:\/\/\S+/gi
 export type FailureReport = Pick<FailMessage, 'code' | 'message' | 'badInputs'>
 
 /**
- * What is to be told of a failure. An input that could not be read is the cause of whatever libav said afterwards. A file of another task that is missing, or
- * that a runner names in `details.badInputs`, is told by that task: it is done again.
+ * What is to be told of a failure. An input that could not be read is the cause of whatever libav said afterwards. Files of other tasks that are missing, or
+ * that a runner names in `details.badInputs`, are told by those tasks: they are done again.
  */
 export function failureReportOf(thrown: unknown, inputs: readonly InputFile[], mount: SourceMount | undefined): FailureReport {
-  const unreadable = mount?.failure
-  if (unreadable) return reportOf(unreadable.error, inputs, mount, taskOf(unreadable.input, unreadable.error))
-  const error = withDiskCode(toAppError(thrown))
-  return reportOf(error, inputs, mount, namedTasks(error, inputs))
+  const failures = mount?.failures ?? []
+  const said = withDiskCode(toAppError(thrown))
+  const named = namedTasks(said, inputs)
+  const missing = failures.flatMap(({ input, error }) => taskOf(input, error))
+  // Who names inputs says what is wrong with them.
+  const error = named.length > 0 ? said : (failures[0]?.error ?? said)
+  return reportOf(error, inputs, mount, [...named, ...missing])
 }
 
 function reportOf(

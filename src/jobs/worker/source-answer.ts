@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { toAppError } from '#lib/errors.ts'
+import { toAppError, type ErrorCode } from '#lib/errors.ts'
 import type { SourceFile } from './source-file.ts'
 
 /** One request of libav: the whole file or the rest from some byte. A file that breaks off in the middle ends the connection; it never looks whole. */
@@ -17,19 +17,31 @@ export async function answerWithFile(
       return
     }
     const { firstByte, lastByte } = range ?? { firstByte: 0, lastByte: sizeBytes - 1 }
+    const pieces = file.read(firstByte, lastByte)
+    // An input that is gone or another one is told by the status.
+    const first = request.method === 'HEAD' ? undefined : await pieces.next()
     response.writeHead(range ? 206 : 200, {
       'accept-ranges': 'bytes',
       'content-type': 'application/octet-stream',
       'content-length': lastByte - firstByte + 1,
       ...(range && { 'content-range': `bytes ${firstByte}-${lastByte}/${sizeBytes}` }),
     })
-    if (request.method !== 'HEAD') await send(file.read(firstByte, lastByte), { response, onServed })
+    if (first?.done === false) await send(startingWith(first.value, pieces), { response, onServed })
     response.end()
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
     if (response.headersSent) response.destroy()
-    else response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' }).end(`${code}: ${message}\n`)
+    else response.writeHead(statusOf(code), { 'content-type': 'text/plain; charset=utf-8' }).end(`${code}: ${message}\n`)
   }
+}
+
+function statusOf(code: ErrorCode): number {
+  return code === 'INPUT_DAMAGED' ? 404 : 502
+}
+
+async function* startingWith<T>(first: T, others: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first
+  yield* others
 }
 
 /** At the reader's pace; stops when it is gone. */

@@ -120,7 +120,8 @@ export class TaskRun {
     try {
       const result = await this.#encode(folder.path, mount)
       // Libav may take a connection that breaks for the end of the file.
-      if (mount.failure) throw mount.failure.error
+      const [unreadable] = mount.failures
+      if (unreadable) throw unreadable.error
       const uploads = await this.#upload(result)
       const { output } = result
       const verdict = await client.complete(this.#worker, this.lease, { output, uploads, signal: this.#work.signal })
@@ -231,8 +232,8 @@ const endWords = {
   stopped: 'was stopped',
 } as const
 
-/** `video 480p, chunk 3`, `audio-0`, `probe`. */
+/** `video 480p, chunk 3`, `audio-0`, `probe`; chunks are counted from 1, as everywhere where people read. */
 function nameOf({ spec: { kind }, rendition, chunk }: WorkerTask): string {
-  if (kind === 'video') return `video ${rendition}, chunk ${chunk},`
+  if (kind === 'video') return `video ${rendition}, chunk ${chunk + 1},`
   return kind === 'audio' ? `sound ${rendition}` : `${kind} ${rendition}`.trim()
 }

@@ -49,11 +49,19 @@ export class WorkerMetrics implements WorkerObserver {
     this.#gauge('blocked', '1 while the worker takes no work for a reason of its own, such as a full disk.', () =>
       figures().status.obstacle === undefined ? 0 : 1,
     )
-    this.#gauge('api_failures', 'Requests to the API without an answer, since the start.', () => figures().apiFailures)
     this.#gauge('cpu_percent', 'Processor time of the machine that is in use, 0 to 100.', () => figures().load?.cpuPercent)
     this.#gauge('memory_bytes', 'Memory of the machine that is in use.', () => figures().load?.memoryBytes)
     this.#gauge('free_disk_bytes', 'Free space where files are made.', () => figures().load?.freeDiskBytes)
     const { registry } = this
+    new Counter({
+      name: 'millrace_worker_api_failures_total',
+      help: 'Requests to the API without an answer.',
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(figures().apiFailures)
+      },
+    })
     new Gauge({
       name: 'millrace_worker_capability',
       help: '1 for each encoder and filter that was found by trying, those of graphics cards among them.',

@@ -43,7 +43,7 @@ test('a worker tells of itself from its start to its end', async () => {
     'millrace_worker_frames_total{kind="video"} 100',
     'millrace_worker_source_bytes_total 1000',
     'millrace_worker_running_tasks{kind="video"} 0',
-    'millrace_worker_api_failures 5',
+    'millrace_worker_api_failures_total 5',
   ]) {
     assert.ok(text.includes(`${line}\n`), `${line} in\n${text}`)
   }

@@ -5,17 +5,21 @@ import { AppError } from '#lib/errors.ts'
 import { pixelFormatOf } from '../transcode/encoder-options.ts'
 import { bufferOptions, FilterPipe } from '../transcode/filter-pipe.ts'
 import { LiveDecoder } from './live-decoder.ts'
+import { LiveDeinterlacer } from './live-deinterlacer.ts'
 import { LiveEncoder, videoClockHz } from './live-encoder.ts'
+import { Thinning } from './thinning.ts'
 
 const timeBase = { num: 1, den: videoClockHz }
 const usualRate = { num: 25, den: 1 }
 const maxRate = 120
 
-/** The picture's way: decoded, scaled, encoded. A source may change its size; the rendition keeps its own. */
+/** The picture's way: decoded, made whole, thinned out, scaled, encoded. A source may change its size; the rendition keeps its own. */
 export class VideoPath implements Disposable {
   readonly #decoder: LiveDecoder
   readonly #encoder: LiveEncoder
   readonly #filters: string
+  readonly #deinterlacer: LiveDeinterlacer | undefined
+  readonly #thinning: Thinning
   #pipe: FilterPipe | undefined
   #format = ''
   #lastTicks = -1
@@ -26,7 +30,9 @@ export class VideoPath implements Disposable {
     }
     using stack = new DisposableStack()
     this.#decoder = stack.use(new LiveDecoder(stream))
-    this.#encoder = LiveEncoder.video(video, { ...picture, frameRate: frameRateOf(stream) })
+    this.#deinterlacer = picture.deinterlace ? stack.use(new LiveDeinterlacer(timeBase)) : undefined
+    this.#thinning = new Thinning(frameRateOf(stream), picture.maxFrameRate)
+    this.#encoder = LiveEncoder.video(video, { ...picture, frameRate: this.#thinning.frameRate })
     this.#filters = `[in]scale=w=${picture.width}:h=${picture.height}:flags=bilinear,format=${pixelFormatOf(video)},setsar=1[out]`
     stack.move()
   }
@@ -42,7 +48,10 @@ export class VideoPath implements Disposable {
       // A picture that is late or comes twice would make the times go back.
       if (ticks <= this.#lastTicks) continue
       this.#lastTicks = ticks
-      const scaled = this.#scale(frame, ticks)
+      frame.pts = BigInt(ticks)
+      const whole = this.#deinterlacer ? this.#deinterlacer.take(frame) : frame
+      if (!whole || !this.#thinning.takes(Number(whole.pts) / videoClockHz)) continue
+      const scaled = this.#scale(whole)
       if (!scaled) continue
       scaled.pictType = AV_PICTURE_TYPE_NONE
       yield* this.#encoder.encode(scaled)
@@ -51,18 +60,18 @@ export class VideoPath implements Disposable {
 
   [Symbol.dispose](): void {
     this.#pipe?.[Symbol.dispose]()
+    this.#deinterlacer?.[Symbol.dispose]()
     this.#encoder[Symbol.dispose]()
     this.#decoder[Symbol.dispose]()
   }
 
-  #scale(frame: Frame, ticks: number): Frame | undefined {
+  #scale(frame: Frame): Frame | undefined {
     const format = bufferOptions(frame, timeBase)
     if (!this.#pipe || format !== this.#format) {
       this.#pipe?.[Symbol.dispose]()
       this.#pipe = new FilterPipe('video', this.#filters, { in: format })
       this.#format = format
     }
-    frame.pts = BigInt(ticks)
     this.#pipe.push('in', frame)
     return this.#pipe.pull()
   }

@@ -13,8 +13,10 @@ export class FrameOrder {
   #gopStart = 0
   readonly #shown = new Set<number>()
 
-  constructor(gopFrames: number) {
+  /** `startFrame`: where the first chunk begins that is followed. */
+  constructor(gopFrames: number, startFrame = 0) {
     this.#gopFrames = gopFrames
+    this.#frames = startFrame
   }
 
   /** A chunk of so many frames begins. */

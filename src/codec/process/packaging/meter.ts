@@ -36,6 +36,11 @@ export class Meter {
     if (nowMs() - this.#toldMs >= intervalMs) this.#tell()
   }
 
+  /** Tells the same again: the work goes on without coming further. */
+  repeat(): void {
+    this.#tell()
+  }
+
   #tell(): void {
     const { durationSeconds, framesPerSecond, nowMs, onProgress } = this.#options
     this.#toldMs = nowMs()

@@ -2,11 +2,12 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PackageFacts, PackageOrder, Rational, TranscodeProgress } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
+import { withAllBadInputs } from './bad-inputs.ts'
 import { packageCmaf } from './cmaf.ts'
 import { planCuts, secondsOf, times } from './cuts.ts'
 import { Meter } from './meter.ts'
 import { packageMp4 } from './progressive.ts'
-import { verifyPass, type Packaging } from './packaging.ts'
+import { verifyPass, type Packaged, type Packaging } from './packaging.ts'
 import { StitchedTrack, type OrderedTrack } from './stitched-track.ts'
 
 /** What packaging needs around it. */
@@ -21,7 +22,7 @@ const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/
 
 /**
  * Makes files for players of chunks, reads them back, and says what is in them. Throws `ENCODE_DAMAGED` or `INPUT_DAMAGED` with
- * the bad input in `details.inputs`, `SOURCE_UNREACHABLE`, `REQUEST_INVALID` for an order that cannot be, or the signal's reason.
+ * all inputs at fault in `details.inputs`, `SOURCE_UNREACHABLE`, `REQUEST_INVALID` for an order that cannot be, or the signal's reason.
  */
 export async function packageWork(order: PackageOrder, { signal, nowMs, onProgress }: PackageRun): Promise<PackageFacts> {
   requireSound(order)
@@ -35,13 +36,19 @@ export async function packageWork(order: PackageOrder, { signal, nowMs, onProgre
     nowMs,
     onProgress,
   })
-  const cuts = planCuts({ duration, segmentMs: order.segmentMs, gops: await gopsOf(order, signal) })
-  const packaging: Packaging = { order, duration, cuts, meter, signal }
-  const packaged = order.format === 'cmaf' ? await packageCmaf(packaging) : await packageMp4(packaging)
+  const packaged = await packageTracks({ order, duration, meter, signal }).catch(async (error: unknown) => {
+    throw await withAllBadInputs(error, order, { signal, onInput: () => meter.repeat() })
+  })
   const files = await Promise.all(
     packaged.files.map(async (file) => ({ ...file, sizeBytes: (await stat(join(order.outputDirectory, file.name))).size })),
   )
   return { entry: packaged.entry, durationMs: secondsOf(duration) * 1000, tracks: packaged.tracks, files }
+}
+
+async function packageTracks(work: Omit<Packaging, 'cuts'>): Promise<Packaged> {
+  const { order, duration, signal } = work
+  const cuts = planCuts({ duration, segmentMs: order.segmentMs, gops: await gopsOf(order, signal) })
+  return order.format === 'cmaf' ? await packageCmaf({ ...work, cuts }) : await packageMp4({ ...work, cuts })
 }
 
 /**

@@ -29,11 +29,7 @@ export class StitchedTrack implements AsyncDisposable {
   /** Opens the first input. Throws as `samples`. */
   static async open(order: OrderedTrack, signal: AbortSignal): Promise<StitchedTrack> {
     if (order.inputs.length === 0) throw trackError(order.name, 'it has no inputs')
-    const first = await openInput(order, 0, signal)
-    const { stream } = first
-    if (stream.kind === order.kind && stream.codec === order.codec) return new StitchedTrack(order, first, signal)
-    await first[Symbol.asyncDispose]()
-    throw inputError('ENCODE_DAMAGED', { track: order.name, input: 0 }, `it is ${stream.codec}, ordered was ${order.codec}`)
+    return new StitchedTrack(order, await openFirst(order, signal), signal)
   }
 
   private constructor(order: OrderedTrack, first: ChunkFile, signal: AbortSignal) {
@@ -50,12 +46,7 @@ export class StitchedTrack implements AsyncDisposable {
 
   /** Frames where each chunk begins; the first is 0. Of sound nothing is known before it is read. */
   get joints(): readonly number[] {
-    let frames = 0
-    return this.order.inputs.map(({ frameCount }) => {
-      const start = frames
-      frames += frameCount
-      return start
-    })
+    return jointsOf(this.order)
   }
 
   /**
@@ -63,18 +54,11 @@ export class StitchedTrack implements AsyncDisposable {
    * that was written, `ENCODE_DAMAGED` for one that does not go with the others, `SOURCE_UNREACHABLE`, or the signal's reason.
    */
   async *samples(): AsyncGenerator<Sample, void, undefined> {
-    const order = this.order.kind === 'video' ? new FrameOrder(this.order.gopFrames) : new SoundOrder()
-    for (const [index, input] of this.order.inputs.entries()) {
-      const place = { track: this.order.name, input: index }
-      await using chunk = this.#open ?? (await openInput(this.order, index, this.#signal))
+    const frames = packetOrder(this.order, 0)
+    for (const index of this.order.inputs.keys()) {
+      const opened = this.#open
       this.#open = undefined
-      requireSame(this.stream, chunk.stream, place)
-      const failure = order.begin(this.order.kind === 'video' ? input.frameCount : undefined)
-      if (failure !== undefined) throw inputError('ENCODE_DAMAGED', place, failure)
-      yield* this.#samplesOf(chunk, order, place)
-      const missing = order.end()
-      if (missing !== undefined) throw inputError('ENCODE_DAMAGED', place, missing)
-      if (chunk.end?.sha256 !== input.sha256) throw inputError('INPUT_DAMAGED', place, 'its digest is not the one in the order')
+      yield* readInput(this.order, index, { frames, opened, first: this.stream, signal: this.#signal })
     }
   }
 
@@ -82,23 +66,68 @@ export class StitchedTrack implements AsyncDisposable {
     await this.#open?.[Symbol.asyncDispose]()
     this.#open = undefined
   }
+}
 
-  async *#samplesOf(chunk: ChunkFile, order: PacketOrder, place: InputPlace): AsyncGenerator<Sample, void, undefined> {
-    const packets = chunk.packets()
-    for (;;) {
-      this.#signal.throwIfAborted()
-      const next = await named(place, () => packets.next())
-      if (next.done) return
-      const packet = next.value
-      const failure = order.take(packet)
-      if (failure !== undefined) throw inputError('ENCODE_DAMAGED', place, failure)
-      yield {
-        ptsTicks: packet.pts,
-        dtsTicks: packet.dts,
-        durationTicks: this.order.kind === 'video' ? 1 : packet.durationTicks,
-        isKeyframe: packet.isKeyframe || this.order.kind === 'audio',
-        data: toSampleData(this.stream.codec, packet.data),
-      }
+/** Where a track has frames before each of its inputs. */
+function jointsOf({ inputs }: OrderedTrack): number[] {
+  let frames = 0
+  return inputs.map(({ frameCount }) => {
+    const start = frames
+    frames += frameCount
+    return start
+  })
+}
+
+/** What comes before the first input that is read counts as read. */
+export function packetOrder(track: OrderedTrack, firstInput: number): PacketOrder {
+  return track.kind === 'video' ? new FrameOrder(track.gopFrames, jointsOf(track)[firstInput]) : new SoundOrder()
+}
+
+type Reading = {
+  readonly frames: PacketOrder
+  /** The input, where it is open already; it is closed in the end. */
+  readonly opened?: ChunkFile | undefined
+  /** What the track begins with; absent: not known. */
+  readonly first?: ChunkStream | undefined
+  readonly signal: AbortSignal
+}
+
+/** All samples of one input, checked. Throws as `StitchedTrack.samples`. */
+export async function* readInput(
+  track: OrderedTrack,
+  index: number,
+  { frames, opened, first, signal }: Reading,
+): AsyncGenerator<Sample, void, undefined> {
+  const place = { track: track.name, input: index }
+  await using chunk = opened ?? (await openInput(track, index, signal))
+  if (first) requireSame(first, chunk.stream, place)
+  const { frameCount, sha256 } = track.inputs[index] ?? {}
+  const failure = frames.begin(track.kind === 'video' ? frameCount : undefined)
+  if (failure !== undefined) throw inputError('ENCODE_DAMAGED', place, failure)
+  yield* samplesOf(chunk, { track, frames, place, signal })
+  const missing = frames.end()
+  if (missing !== undefined) throw inputError('ENCODE_DAMAGED', place, missing)
+  if (chunk.end?.sha256 !== sha256) throw inputError('INPUT_DAMAGED', place, 'its digest is not the one in the order')
+}
+
+async function* samplesOf(
+  chunk: ChunkFile,
+  { track, frames, place, signal }: { track: OrderedTrack; place: InputPlace } & Pick<Reading, 'frames' | 'signal'>,
+): AsyncGenerator<Sample, void, undefined> {
+  const packets = chunk.packets()
+  for (;;) {
+    signal.throwIfAborted()
+    const next = await named(place, () => packets.next())
+    if (next.done) return
+    const packet = next.value
+    const failure = frames.take(packet)
+    if (failure !== undefined) throw inputError('ENCODE_DAMAGED', place, failure)
+    yield {
+      ptsTicks: packet.pts,
+      dtsTicks: packet.dts,
+      durationTicks: track.kind === 'video' ? 1 : packet.durationTicks,
+      isKeyframe: packet.isKeyframe || track.kind === 'audio',
+      data: toSampleData(chunk.stream.codec, packet.data),
     }
   }
 }
@@ -126,6 +155,15 @@ class SoundOrder implements PacketOrder {
   end(): string | undefined {
     return this.#nextTicks === undefined ? 'it is empty' : undefined
   }
+}
+
+/** The first input, which the others are compared with. */
+export async function openFirst(order: OrderedTrack, signal: AbortSignal): Promise<ChunkFile> {
+  const first = await openInput(order, 0, signal)
+  const { stream } = first
+  if (stream.kind === order.kind && stream.codec === order.codec) return first
+  await first[Symbol.asyncDispose]()
+  throw inputError('ENCODE_DAMAGED', { track: order.name, input: 0 }, `it is ${stream.codec}, ordered was ${order.codec}`)
 }
 
 async function openInput(order: OrderedTrack, index: number, signal: AbortSignal): Promise<ChunkFile> {

@@ -4,6 +4,11 @@ import type { FrameSource } from './frame-timeline.ts'
 
 type TimeBase = { readonly num: number; readonly den: number }
 
+/** A whole picture for each interlaced one, from `[in]` to `[out]`; one picture late. The filter would halve the ticks of their times. */
+export function deinterlaceFilters({ num, den }: TimeBase): string {
+  return `[in]bwdif=mode=send_frame:parity=auto:deint=interlaced,settb=${num}/${den}[out]`
+}
+
 /** Interlaced pictures of a source as whole ones, one for each; it looks at the picture before and behind. Whole ones pass. */
 export class Deinterlaced implements FrameSource, Disposable {
   readonly #source: FrameSource
@@ -42,8 +47,7 @@ export class Deinterlaced implements FrameSource, Disposable {
     if (format !== this.#format) {
       // One picture that waited for its neighbour is lost where a source changes its format.
       this.#pipe?.[Symbol.dispose]()
-      const filters = `[in]bwdif=mode=send_frame:parity=auto:deint=interlaced,settb=${this.#timeBase.num}/${this.#timeBase.den}[out]`
-      this.#pipe = new FilterPipe('video', filters, { in: format })
+      this.#pipe = new FilterPipe('video', deinterlaceFilters(this.#timeBase), { in: format })
       this.#format = format
     }
     this.#pipe?.push('in', picture)

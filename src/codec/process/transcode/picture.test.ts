@@ -6,6 +6,7 @@ import type { Color } from './color-names.ts'
 import { contentLightText, masteringDisplayText } from './hdr-metadata.ts'
 import { probeSource } from './probe.ts'
 import {
+  combing,
   decodePictures,
   loadChunk,
   startWorkshop,
@@ -21,16 +22,6 @@ const plain: Picture = { deinterlace: false, rotationDegrees: 0, width: 320, hei
 async function picturesOf(order: VideoOrder): Promise<DecodedPicture[]> {
   await encodeVideo(order, testRun())
   return decodePictures(await loadChunk(order.outputPath))
-}
-
-/** How much rows differ from the mean of their neighbours. */
-function combing(picture: DecodedPicture): number {
-  const lumaAt = (x: number, y: number) => picture.lumaAt(x, y)
-  let sum = 0
-  for (let y = 41; y < 139; y++) {
-    for (let x = 0; x < 320; x += 4) sum += Math.abs(lumaAt(x, y) - (lumaAt(x, y - 1) + lumaAt(x, y + 1)) / 2)
-  }
-  return sum
 }
 
 test('interlaced pictures become whole ones, the same in chunks as in one pass', async () => {

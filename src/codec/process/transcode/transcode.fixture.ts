@@ -105,6 +105,16 @@ export function decodePictures({ stream, packets }: Pick<LoadedChunk, 'stream' |
   return pictures
 }
 
+/** How much rows of a picture of 320×180 differ from the mean of their neighbours. */
+export function combing(picture: DecodedPicture): number {
+  const lumaAt = (x: number, y: number) => picture.lumaAt(x, y)
+  let sum = 0
+  for (let y = 41; y < 139; y++) {
+    for (let x = 0; x < 320; x += 4) sum += Math.abs(lumaAt(x, y) - (lumaAt(x, y - 1) + lumaAt(x, y + 1)) / 2)
+  }
+  return sum
+}
+
 /** Decodes sound to the samples of its first channel. Decoders leave the priming out. */
 export function decodeSamples({ stream, packets }: Pick<LoadedChunk, 'stream' | 'packets'>): number[] {
   const samples: number[] = []
