@@ -135,7 +135,7 @@ class WalWrite implements WalTask {
 
   kept(position: WalPosition): void {
     const { partition, batch, isAwaited } = this.#durable
-    batch.position = position
+    batch.placeAt(position)
     partition.markSynced(batch)
     if (partition.isDeleted) this.#deps.wal?.settle(position)
     this.#deps.accumulator.add(partition, batch, { isAwaited })

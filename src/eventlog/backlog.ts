@@ -35,19 +35,19 @@ export class Backlog {
 
   add(batch: LogBatch): void {
     this.#batchCount += 1
-    this.#usedBytes += batchOverheadBytes + (batch.bytes?.length ?? 0)
+    this.#usedBytes += batchOverheadBytes + batch.memoryBytes
   }
 
   /** The batch waits no more; its memory is counted by whoever keeps it. */
   remove(batch: LogBatch): void {
     this.#batchCount -= 1
-    this.#usedBytes -= batchOverheadBytes + (batch.bytes?.length ?? 0)
+    this.#usedBytes -= batchOverheadBytes + batch.memoryBytes
   }
 
   /** Gives the bytes of a batch back, if the write-ahead log has them. */
   spill(batch: LogBatch): void {
-    if (batch.position === undefined || batch.bytes === undefined) return
-    this.#usedBytes -= batch.bytes.length
-    batch.bytes = undefined
+    if (batch.position === undefined) return
+    this.#usedBytes -= batch.memoryBytes
+    batch.forgetBytes()
   }
 }

@@ -29,9 +29,11 @@ export class LogBatch {
   /** As in the header; the rest of it is not kept, for there may be a million of these. */
   readonly producerId: number
   readonly maxTimestampMs: number
-  bytes: Buffer | undefined
-  /** Where it lies in the write-ahead log, once it is synced there. */
-  position: WalPosition | undefined
+  // Where its bytes are, in memory and in the write-ahead log, without an object for either: these would be larger than all the rest, and live as long.
+  #memory: ArrayBufferLike | undefined
+  #memoryAt = 0
+  #segment = -1
+  #segmentAt = 0
   #progress: Progress = 'appended'
   #failure: AppError | undefined
   #waits: AckWait | undefined
@@ -43,7 +45,30 @@ export class LogBatch {
     this.sizeBytes = header.sizeBytes
     this.producerId = header.producerId
     this.maxTimestampMs = header.maxTimestampMs
-    this.bytes = bytes
+    this.#memory = bytes?.buffer
+    this.#memoryAt = bytes?.byteOffset ?? 0
+  }
+
+  get bytes(): Buffer | undefined {
+    return this.#memory && Buffer.from(this.#memory, this.#memoryAt, this.sizeBytes)
+  }
+  /** What its bytes take. */
+  get memoryBytes(): number {
+    return this.#memory ? this.sizeBytes : 0
+  }
+  /** Gives its bytes back. */
+  forgetBytes(): void {
+    this.#memory = undefined
+  }
+
+  /** Where it lies in the write-ahead log, once it is synced there. */
+  get position(): WalPosition | undefined {
+    if (this.#segment < 0) return undefined
+    return { segment: this.#segment, positionBytes: this.#segmentAt, lengthBytes: this.sizeBytes }
+  }
+  placeAt({ segment, positionBytes }: WalPosition): void {
+    this.#segment = segment
+    this.#segmentAt = positionBytes
   }
 
   get hasFailed(): boolean {

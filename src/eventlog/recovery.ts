@@ -52,7 +52,7 @@ export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }:
     const bytes = await wal.read(entry.position)
     const header = readBatchHeader(bytes)
     const batch = new LogBatch(header, entry.baseOffset, bytes)
-    batch.position = entry.position
+    batch.placeAt(entry.position)
     partition.adopt(batch, header)
     onBatch(partition, batch)
     recovered.batches += 1

@@ -29,7 +29,7 @@ export class TailCache {
   #trim(): void {
     for (;;) {
       const oldest = this.#entries[this.#dropped]
-      if (oldest === undefined || (this.#sizeBytes <= this.#capacityBytes && oldest.batch.bytes)) break
+      if (oldest === undefined || (this.#sizeBytes <= this.#capacityBytes && oldest.batch.memoryBytes > 0)) break
       this.#dropped += 1
       this.#sizeBytes -= costOf(oldest.batch)
       // A partition's batches come in order, so this one is the first that it still has.
@@ -41,6 +41,6 @@ export class TailCache {
   }
 }
 
-function costOf({ bytes }: LogBatch): number {
-  return batchOverheadBytes + (bytes?.length ?? 0)
+function costOf({ memoryBytes }: LogBatch): number {
+  return batchOverheadBytes + memoryBytes
 }

@@ -2,13 +2,17 @@ import type { ManualClock } from './clock.ts'
 
 /** Runs things later. Code that waits takes `Timers`, so that a simulation decides what later is. */
 export interface Timers {
-  /** Calls `run` once after `delayMs`; disposing of the result before cancels it. */
+  /** Calls `run` once after `delayMs`, at 0 in the next turn of the event loop; disposing of the result before cancels it. */
   after(delayMs: number, run: () => void): Disposable
 }
 
 /** Timers of the process; they do not keep it alive. */
 export const systemTimers: Timers = {
   after(delayMs, run) {
+    if (delayMs === 0) {
+      const turn = setImmediate(run)
+      return { [Symbol.dispose]: () => clearImmediate(turn) }
+    }
     const timer = setTimeout(run, delayMs).unref()
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   },

@@ -1,7 +1,7 @@
 import { crc32c } from '#formats/kafka/crc32c.ts'
 import { newId } from '#lib/ids.ts'
 import { createLog } from '#lib/log.ts'
-import { systemTimers } from '#lib/timers.ts'
+import { systemTimers, type Timers } from '#lib/timers.ts'
 import type { Disk } from './disk.ts'
 import { Wal, type RecoveredEntry, type WalEntry, type WalOptions, type WalSettings } from './wal.ts'
 
@@ -22,6 +22,15 @@ export function testEntry(id: number, sizeBytes = 61 + ((id * 7919) % 900)): Wal
   return { partitionId: 2 ** 40 + (id % 5), epoch: 3, baseOffset: id, recordCount: 1, batch: testBatch(id, sizeBytes) }
 }
 
+/** A simulated disk goes by microtasks; so do turns of the event loop. */
+const simulatedTurns: Timers = {
+  after(delayMs, run) {
+    if (delayMs > 0) return systemTimers.after(delayMs, run)
+    queueMicrotask(run)
+    return { [Symbol.dispose]: () => undefined }
+  },
+}
+
 /** Opens a log in `/wal` (or `directory`) with small segments. */
 export async function openWal(
   disk: Disk,
@@ -35,7 +44,7 @@ export async function openWal(
     directory,
     disk,
     settings: { segmentBytes: 32_768, maxBytes: 2 ** 30, minFreeBytes: 0, lingerMs: 0, ...settings },
-    timers: systemTimers,
+    timers: simulatedTurns,
     log: createLog({ level: 'silent', pretty: false }),
     newId: () => newId(Date.now()),
     onFailure: () => undefined,

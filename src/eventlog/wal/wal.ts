@@ -64,6 +64,8 @@ type State = { readonly kind: 'open' } | { readonly kind: 'failed'; readonly err
 
 /** One write takes so much, or one entry that is larger. */
 const maxGroupBytes = 4_194_304
+/** How long appends may gather for one write. */
+const maxTurns = 4
 /** Beyond, the disk is too slow for its producers. */
 const maxPendingBytes = 268_435_456
 /** A segment that grows with its entries asks for one of full size once it has so much; a log that is hardly used takes no more than it needs. */
@@ -303,26 +305,42 @@ export class Wal implements AsyncDisposable {
     )
   }
 
-  /** Writes groups until nothing waits. Never rejects. */
+  /** Writes groups until nothing waits. Who waited for one hears of it when the disk is at work on the next. Never rejects. */
   async #write(): Promise<void> {
-    while (this.#pending.length > 0 && this.#state.kind === 'open') {
-      await this.#linger()
-      for (const { task, position } of await this.#writeNext()) task.kept(position)
+    const isPatient = this.#options.settings.lingerMs > 0
+    let written: readonly Written[] = []
+    while (this.#state.kind === 'open' && (this.#pending.length > 0 || written.length > 0)) {
+      if (written.length > 0 && (isPatient || this.#pending.length === 0)) {
+        tell(written)
+        written = []
+        continue
+      }
+      if (written.length === 0) await this.#linger()
+      const writing = this.#writeNext()
+      tell(written)
+      written = await writing
     }
+    tell(written)
     this.#pump = undefined
   }
 
-  /** At 0, appends of one turn still go together. */
+  /** Waits for more to write: as long as is set; at 0 a few turns of the event loop, while each brings something. */
   async #linger(): Promise<void> {
-    const { settings, timers } = this.#options
-    if (settings.lingerMs === 0) return
-    await new Promise<void>((resolve) => void timers.after(settings.lingerMs, resolve))
+    const { lingerMs } = this.#options.settings
+    if (lingerMs > 0) return await this.#pause(lingerMs)
+    for (let turns = 0, seen = 0; turns < maxTurns && this.#pending.length > seen; turns++) {
+      seen = this.#pending.length
+      await this.#pause(0)
+    }
   }
 
-  /** The segment that takes the next entry. */
-  async #requireSegment(): Promise<Segment> {
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.timers.after(delayMs, resolve))
+  }
+
+  /** The segment that takes the next entry, when the current one is full. */
+  async #nextSegment(): Promise<Segment> {
     const current = this.#current
-    if (current && !this.#isFull(current)) return current
     if (current) {
       await current.seal()
       this.#current = undefined
@@ -342,9 +360,11 @@ export class Wal implements AsyncDisposable {
     return endBytes + firstBytes + sealBytes > this.#options.settings.segmentBytes
   }
 
+  /** The write is under way when this returns, unless a new segment is needed. */
   async #writeNext(): Promise<readonly Written[]> {
     try {
-      return await this.#writeGroup(await this.#requireSegment())
+      const current = this.#current
+      return await this.#writeGroup(current && !this.#isFull(current) ? current : await this.#nextSegment())
     } catch (error) {
       await this.#refuseAll(error)
       return []
@@ -438,6 +458,10 @@ export class Wal implements AsyncDisposable {
       this.#refusal = undefined
     })
   }
+}
+
+function tell(written: readonly Written[]): void {
+  for (const { task, position } of written) task.kept(position)
 }
 
 async function openLocked(options: WalOptions, lock: AsyncDisposable): Promise<Wal> {
