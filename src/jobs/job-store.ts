@@ -80,6 +80,9 @@ export type ClaimedTask = Pick<
   readonly queue: Queue
 }
 
+/** What orders of tasks follow from. */
+export type JobPapers = Pick<JobRow, 'id' | 'scenario' | 'input' | 'plan'>
+
 export type Completion = LeaseRef & {
   readonly output: unknown
   /** Of a `probe`: what the job consists of, and its tasks. They are inserted in the transaction that completes the probe. */
@@ -153,7 +156,7 @@ export type SchedulerPolicy = {
 export interface JobStore {
   // Jobs
   /** `isNew` false: the tenant has a job with this idempotency key, which is given back. */
-  submit(job: NewJob): Promise<{ readonly job: JobRow; readonly isNew: boolean } & Effects>
+  submit(job: NewJob): Promise<{ readonly job: JobRow; readonly tasks: readonly TaskRow[]; readonly isNew: boolean } & Effects>
   findJob(id: JobId): Promise<JobRow | undefined>
   /** Newest first. */
   listJobs(query: JobQuery): Promise<readonly JobRow[]>
@@ -182,10 +185,14 @@ export interface JobStore {
   removeNode(id: string): Promise<boolean>
 
   // Work
-  /** Up to `max` tasks that fit into the worker's free slots and capabilities, best rank first. Empty also when its lease has run out. */
-  claim(
-    request: WorkerRef & { readonly max: number },
-  ): Promise<{ readonly isKnown: boolean; readonly tasks: readonly ClaimedTask[] } & Effects>
+  /** Up to `max` tasks that fit into the worker's free slots and capabilities, best rank first, with what their jobs say. Empty also when its lease has run out. */
+  claim(request: WorkerRef & { readonly max: number }): Promise<
+    {
+      readonly isKnown: boolean
+      readonly tasks: readonly ClaimedTask[]
+      readonly papers: ReadonlyMap<JobId, JobPapers>
+    } & Effects
+  >
   /** Many at once, of any workers. */
   complete(requests: readonly (WorkerRef & Completion)[]): Promise<{ readonly verdicts: readonly CompletionVerdict[] } & Effects>
   /** False: the task is not this worker's. */

@@ -14,7 +14,7 @@ import { Scheduler } from '#jobs/scheduler/scheduler.ts'
 import { schedulerPolicy } from '#jobs/settings.ts'
 import { sqlJobLogs } from '#jobs/sql/sql-job-logs.ts'
 import { sqlJobStore } from '#jobs/sql/sql-job-store.ts'
-import { findLease } from '#jobs/sql/sql-task-leases.ts'
+import { TaskLeases } from '#jobs/sql/sql-task-leases.ts'
 import type { JobMedia } from '#jobs/scheduler/worker-access.ts'
 import type { Clock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
@@ -64,7 +64,7 @@ export async function openJobs({
     store,
     scenarios,
     logs,
-    leases: { find: (ref) => findLease(database.db, ref) },
+    leases: new TaskLeases(database),
     objects,
     media: media ?? noMedia,
     planJob,

@@ -79,6 +79,7 @@ export function jobTests(create: () => Promise<TestFleet>): void {
     assert.deepEqual(await store.claim({ nodeId: 'none', epoch: 1, max: 1 }), {
       isKnown: false,
       tasks: [],
+      papers: new Map(),
       changes: [],
       readyCount: 0,
     })

@@ -90,9 +90,9 @@ export function jobRoutes(app: App, { jobs }: JobRouteDeps): void {
     const { scenario, queue, priority, label, tenant, deadlineSeconds, ...input } = request.body
     const idempotencyKey = request.headers['idempotency-key']
     const wanted = { scenario, queue, priority, label, tenant, deadlineSeconds, idempotencyKey, input }
-    const { job, isNew } = await scheduler.submit(wanted)
+    const { job, tasks, isNew } = await scheduler.submit(wanted)
     void reply.code(isNew ? 201 : 200).header('location', `/api/v1/jobs/${job.id}`)
-    return jobView(job, await store.listTasks(job.id))
+    return jobView(job, tasks)
   })
 
   app.get('/jobs', { schema: schemas.list }, async (request) => {

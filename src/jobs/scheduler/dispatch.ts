@@ -3,12 +3,13 @@ import { AppError, toAppError } from '#lib/errors.ts'
 import type { PartUpload } from '#store/objects/part-upload.ts'
 import { partUpload } from '#store/objects/part-upload.ts'
 import { Completions } from './completions.ts'
+import { GatheredReads } from '../gathered-reads.ts'
 import { failureKindOf, parseErrorCode } from './failure-kinds.ts'
 import type { JobChanges, JobObserver } from './job-changes.ts'
 import type { JobLogs } from './job-logs.ts'
 import { attemptPrefix } from './job-objects.ts'
-import type { ClaimedTask, Failure, JobStore, LeaseRef, WorkerRef } from '../job-store.ts'
-import type { JobId, JobRow } from '../model.ts'
+import type { ClaimedTask, Failure, JobPapers, JobStore, LeaseRef, WorkerRef } from '../job-store.ts'
+import type { NodeRow } from '../model.ts'
 import type { Outages } from './outages.ts'
 import type { Lease } from '../sql/sql-task-leases.ts'
 import { parseInput, type StoredFile } from './stored-values.ts'
@@ -68,10 +69,16 @@ export class Dispatch {
   readonly #deps: DispatchDeps
   readonly #orders: TaskOrders
   readonly #completions: Completions
+  /** All of them: one read for all plans that are made at a time. */
+  readonly #nodes: GatheredReads<undefined, readonly NodeRow[]>
 
   constructor(deps: DispatchDeps) {
     this.#deps = deps
     this.#orders = new TaskOrders(deps)
+    this.#nodes = new GatheredReads(async (asked) => {
+      const nodes = await deps.store.listNodes()
+      return asked.map(() => nodes)
+    })
     this.#completions = new Completions({ store: deps.store, onEffects: (effects) => deps.changes.apply(effects) })
   }
 
@@ -97,9 +104,10 @@ export class Dispatch {
     const isGone = (): boolean => signal.aborted
     const ask = async () => {
       if (isGone()) return { answer: nothing, taken: 0, isFinal: true }
-      const { isKnown, claimed } = await this.#claim(worker, max)
-      const jobs = new Map<JobId, Promise<JobRow>>()
-      const prepared = await Promise.all(claimed.map((task) => this.#prepare(worker, task, { access, jobs })))
+      const { isKnown, claimed, papers } = await this.#claim(worker, max)
+      const prepared = await Promise.all(
+        claimed.map((task) => this.#prepare(worker, task, { access, job: papers.get(task.jobId) })),
+      )
       const tasks = prepared.filter((task) => task !== undefined)
       if (isGone()) await this.release(worker, tasks)
       return { answer: { isKnown, tasks }, taken: claimed.length, isFinal: !isKnown }
@@ -141,7 +149,7 @@ export class Dispatch {
       await this.#fail(ref, { ...ref, kind: 'transient', code: 'OBJECTS_UNAVAILABLE', message })
       return 'fenced'
     }
-    const loadJob = () => this.#loadPlannable(lease.jobId)
+    const loadJob = () => this.#loadPlannable(lease)
     const result = await taskResult({ lease, output, files, loadJob, planJob })
     if (result.kind === 'completed') return await this.#completions.complete({ ...ref, ...result.completion })
     // The task is over, as the worker wanted: what is wrong is told with the job.
@@ -169,24 +177,25 @@ export class Dispatch {
     return this.#deps.logs.append(worker, lines)
   }
 
-  async #claim(worker: WorkerRef, max: number): Promise<{ isKnown: boolean; claimed: readonly ClaimedTask[] }> {
+  async #claim(worker: WorkerRef, max: number) {
     const { store, outages, changes, observer, clock } = this.#deps
     const startedAtMs = clock.monotonicMs()
-    const { isKnown, tasks, ...effects } = await outages.guard(() => store.claim({ ...worker, max }))
-    observer.claimed({ durationMs: clock.monotonicMs() - startedAtMs, taskCount: tasks.length })
+    const { isKnown, tasks: claimed, papers, ...effects } = await outages.guard(() => store.claim({ ...worker, max }))
+    observer.claimed({ durationMs: clock.monotonicMs() - startedAtMs, taskCount: claimed.length })
     changes.apply(effects)
-    return { isKnown, claimed: tasks }
+    return { isKnown, claimed, papers }
   }
 
   /** Undefined: its order cannot be given, which has been taken down as its failure. */
   async #prepare(
     worker: WorkerRef,
     task: ClaimedTask,
-    { access, jobs }: { access: WorkerAccess; jobs: Map<JobId, Promise<JobRow>> },
+    { access, job }: { access: WorkerAccess; job: JobPapers | undefined },
   ): Promise<WorkerTask | undefined> {
     const { id: taskId, jobId, rendition, chunk, fence, attempt, cost, totalFrames } = task
     try {
-      const { spec, inputs, source } = await this.#orders.order(task, { worker, access, jobs })
+      if (job === undefined) throw new AppError('JOB_NOT_FOUND', `job ${jobId} is gone`)
+      const { spec, inputs, source } = await this.#orders.order(task, { worker, access, job })
       const files = await Promise.all(inputs.map((input) => inputFile(this.#deps, { input, source, access })))
       return { taskId, jobId, rendition, chunk, fence, attempt, cost, totalFrames, spec, inputs: files }
     } catch (error) {
@@ -229,15 +238,13 @@ export class Dispatch {
     }
   }
 
-  async #loadPlannable(jobId: JobId) {
-    const { store, scenarios } = this.#deps
-    const job = await store.findJob(jobId)
-    if (job === undefined) throw new AppError('JOB_NOT_FOUND', `job ${jobId} is gone`)
-    const nodes = await store.listNodes()
+  async #loadPlannable({ jobId, input, scenario }: Lease) {
+    const { scenarios } = this.#deps
+    const [found, nodes] = await Promise.all([scenarios.find(scenario), this.#nodes.get(undefined)])
     return {
-      input: parseInput(job.input, { jobId }),
-      scenarioName: job.scenario,
-      scenario: (await scenarios.find(job.scenario))?.scenario,
+      input: parseInput(input, { jobId }),
+      scenarioName: scenario,
+      scenario: found?.scenario,
       workers: nodes.filter(({ state }) => state === 'active'),
     }
   }

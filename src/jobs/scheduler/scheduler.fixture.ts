@@ -23,7 +23,7 @@ import { ScenarioRegistry } from '../scenarios/registry.ts'
 import { Scheduler, type SchedulerDeps } from './scheduler.ts'
 import { sqlJobLogs } from '../sql/sql-job-logs.ts'
 import { sqlJobStore } from '../sql/sql-job-store.ts'
-import { findLease } from '../sql/sql-task-leases.ts'
+import { TaskLeases } from '../sql/sql-task-leases.ts'
 import type { JobMedia, WorkerAccess } from './worker-access.ts'
 import type { FinishedUpload, TaskOutput, WorkerTask } from '../worker-protocol.ts'
 
@@ -122,7 +122,7 @@ export async function openFleet({
       objects,
       scenarios,
       planJob,
-      leases: { find: (ref) => findLease(database.db, ref) },
+      leases: new TaskLeases(database),
       media: testMedia,
       logs: sqlJobLogs(database),
       events: { append: (event) => void events.push(event) },

@@ -14,7 +14,7 @@ import { JobChanges, type JobEventSink, type JobObserver } from './job-changes.t
 import type { CleanedObjects } from './job-cleaning.ts'
 import type { JobHints } from './job-hints.ts'
 import type { JobStore, NewJob } from '../job-store.ts'
-import type { JobId, JobRow, NodeRow } from '../model.ts'
+import type { JobId, JobRow, NodeRow, TaskRow } from '../model.ts'
 import { Outages } from './outages.ts'
 import { schedulerDuties } from './scheduler-duties.ts'
 import { FleetWatch } from './fleet-watch.ts'
@@ -107,7 +107,9 @@ export class Scheduler implements AsyncDisposable {
    * `isNew` false: the tenant has a job with this idempotency key, which is given back. Throws `SCENARIO_NOT_FOUND`, `REQUEST_INVALID`, `OBJECT_NOT_FOUND` for a
    * source that is not there, `JOB_LIMIT`.
    */
-  async submit(request: JobRequest): Promise<{ readonly job: JobRow; readonly isNew: boolean }> {
+  async submit(
+    request: JobRequest,
+  ): Promise<{ readonly job: JobRow; readonly tasks: readonly TaskRow[]; readonly isNew: boolean }> {
     const { store, scenarios, newId } = this.#deps
     const { scenario } = await scenarios.require(request.scenario)
     this.#checkLimit()
@@ -115,10 +117,10 @@ export class Scheduler implements AsyncDisposable {
     const workers = nodes.filter(({ state }) => state === 'active')
     const wanted = newJob(request, { id: newId(), scenario, workers })
     await this.#checkObjects(wanted)
-    const { job, isNew, ...effects } = await store.submit(wanted)
+    const { job, tasks, isNew, ...effects } = await store.submit(wanted)
     this.#changes.apply(effects)
     if (isNew) this.#changes.submitted(job)
-    return { job, isNew }
+    return { job, tasks, isNew }
   }
 
   /** Throws `JOB_NOT_FOUND`. */

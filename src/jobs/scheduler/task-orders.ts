@@ -1,7 +1,7 @@
 import { AppError } from '#lib/errors.ts'
 import { liveOrder } from './live-order.ts'
-import type { ClaimedTask, JobStore, WorkerRef } from '../job-store.ts'
-import type { JobId, JobRow } from '../model.ts'
+import type { ClaimedTask, JobPapers, JobStore, WorkerRef } from '../job-store.ts'
+import type { JobId } from '../model.ts'
 import type { JobInput, JobSource, Scenario } from '../scenario.ts'
 import { parseInput, parsePlan } from './stored-values.ts'
 import { orderOf, type OrderInput, type TaskOrder } from './task-order.ts'
@@ -28,14 +28,11 @@ export class TaskOrders {
     this.#deps = deps
   }
 
-  /** The order of a task, with the source of its job. `jobs` holds rows that were loaded for the same claim. Throws what the source's owner throws. */
+  /** The order of a task, with the source of its job. Throws what the source's owner throws. */
   async order(
     task: Task,
-    { worker, access, jobs }: { worker: WorkerRef; access: WorkerAccess; jobs: Map<JobId, Promise<JobRow>> },
+    { worker, access, job }: { worker: WorkerRef; access: WorkerAccess; job: JobPapers },
   ): Promise<TaskOrder & { readonly source: JobSource }> {
-    const loading = jobs.get(task.jobId) ?? this.#loadJob(task.jobId)
-    jobs.set(task.jobId, loading)
-    const job = await loading
     const input = parseInput(job.input, { jobId: job.id })
     const order = task.kind === 'live' ? await this.#live(job, input, { worker, access }) : await this.#fromPlan(task, job, input)
     return { ...order, source: input.source }
@@ -50,13 +47,13 @@ export class TaskOrders {
     return { inputs, source: input.source }
   }
 
-  async #fromPlan(task: Task, job: JobRow, input: JobInput): Promise<TaskOrder> {
+  async #fromPlan(task: Task, job: JobPapers, input: JobInput): Promise<TaskOrder> {
     const outputs = task.kind === 'package' ? await this.#deps.store.outputsOf(job.id) : []
     return orderOf({ task, input, plan: () => parsePlan(job.plan, { jobId: job.id }), outputs })
   }
 
   async #live(
-    { scenario: name }: JobRow,
+    { scenario: name }: JobPapers,
     input: JobInput,
     from: { worker: WorkerRef; access: WorkerAccess },
   ): Promise<TaskOrder> {
@@ -69,7 +66,7 @@ export class TaskOrders {
     return { spec: await liveOrder({ scenario: found.scenario, input, media, host: from.access.host, workers }), inputs: [] }
   }
 
-  async #loadJob(id: JobId): Promise<JobRow> {
+  async #loadJob(id: JobId): Promise<JobPapers> {
     const job = await this.#deps.store.findJob(id)
     if (job === undefined) throw new AppError('JOB_NOT_FOUND', `job ${id} is gone`)
     return job

@@ -8,7 +8,7 @@ export type Ask<Answer> = () => Promise<{ readonly answer: Answer; readonly take
 type Options = {
   readonly clock: Clock
   readonly timers: Timers
-  /** Asks of those who come, and as many of those who wait, that may be under way at once: each is a transaction, and others need connections, too. */
+  /** Asks of those who come, and as many of those who wait, that may be under way at once: each takes one of eight connections, and a flood of claims leaves half. */
   readonly maxAsks?: number
   readonly maxWaiting?: number
 }
@@ -16,7 +16,7 @@ type Options = {
 /** `seen`: the last hint that it knows. */
 type Waiter = { readonly seen: number; readonly resume: (mayAsk: boolean) => void }
 
-const defaultMaxAsks = 4
+const defaultMaxAsks = 2
 const defaultMaxWaiting = 5000
 
 /**

@@ -3,16 +3,24 @@ import { rowLock } from '#store/sql/row-set.ts'
 import type { Candidate, CostLimits } from '../claim-choice.ts'
 import { firstWaitingRank } from '../model.ts'
 import { isCapable } from './sql-classes.ts'
+import type { TaskLock } from './sql-locks.ts'
 import type { Session } from './sql-session.ts'
 
-type Row = Candidate & { readonly fair_key: number }
+/** A task that may be claimed, as it is before. */
+export type ClaimableTask = Candidate &
+  Pick<TaskLock, 'job_id' | 'kind' | 'rendition' | 'chunk' | 'base_rank' | 'fence' | 'attempt' | 'total_frames'> & {
+    readonly fair_key: number
+  }
 type Claimable = {
   /** In the order in which they are to be claimed; locked. */
-  readonly candidates: readonly Candidate[]
+  readonly candidates: readonly ClaimableTask[]
   /** Others hold all that was seen; there may be more behind. */
   readonly mayBeMore: boolean
 }
 
+const columns = sql.raw(
+  'tasks.id, job_id, kind, rendition, chunk, base_rank, tasks.rank, tasks.fair_key, cost, fence, attempt, total_frames',
+)
 /** Tasks seen beyond those asked for: what other claims hold at the moment is skipped. */
 const margin = 32
 /** Tasks whose wait is over, that one claim puts among the others. */
@@ -33,8 +41,8 @@ type Wanted = { readonly nodeId: string; readonly limit: number } & CostLimits
 
 /**
  * The first `limit` claimable tasks for a node, best first. Of each class that it can do, only the head of a partial index is read: tasks that it cannot do,
- * however many, cost nothing. A whole claim with 60,000 ready tasks, on two shared cores (bench/jobs-claim.ts): PostgreSQL 3.3 ms at p50 and 9 ms at p99,
- * SQLite 0.7 and 6.6 ms; behind 40,000 more that nobody can do 3.1 and 7.9 ms, 0.6 and 1.9 ms.
+ * however many, cost nothing. A whole claim with 60,000 ready tasks, on two shared cores (bench/jobs-claim.ts): PostgreSQL 1.4 ms at p50 and 5 ms at p99,
+ * SQLite 0.6 and 1.9 ms; behind 40,000 more that nobody can do 1.6 and 4.9 ms, 0.6 and 1.7 ms.
  */
 export async function findClaimable({ db, dialect }: Session, wanted: Wanted): Promise<Claimable> {
   if (dialect === 'postgres') {
@@ -46,14 +54,19 @@ export async function findClaimable({ db, dialect }: Session, wanted: Wanted): P
     select task_classes.id from task_classes join nodes on nodes.id = ${wanted.nodeId}
     where ${isCapable(dialect, sql`task_classes.needs`, sql`nodes.capabilities`)}
   `.execute(db)
-  const heads: Row[] = []
+  const heads: ClaimableTask[] = []
   for (const { id } of classes.rows) heads.push(...(await claimableInSqlite(id, wanted).execute(db)).rows)
   // One writer: nothing is held by others.
   return { candidates: inOrder(heads).slice(0, wanted.limit), mayBeMore: false }
 }
 
-/** The heads are read without locks; rows are locked in order of the claim, as many as asked for, so that claims at once take what is next. */
-export function claimableInPostgres(wanted: Wanted): RawBuilder<{ seen_count: number } & (Row | Record<keyof Row, null>)> {
+/**
+ * The heads are read without locks; rows are locked in order of the claim, as many as asked for, so that claims at once take what is next. `state || ''`: a
+ * planner that knows little of a new table must not look for one task by reading the index of all that are ready.
+ */
+export function claimableInPostgres(
+  wanted: Wanted,
+): RawBuilder<{ seen_count: number } & (ClaimableTask | Record<keyof ClaimableTask, null>)> {
   const seen = sql.lit(wanted.limit + margin)
   return sql`
     with heads as materialized (
@@ -66,19 +79,18 @@ export function claimableInPostgres(wanted: Wanted): RawBuilder<{ seen_count: nu
       where ${isCapable('postgres', sql`task_classes.needs`, sql`(select capabilities from nodes where id = ${wanted.nodeId})`)}
       order by rank, fair_key, id limit ${seen}
     ), best as (
-      select tasks.id, tasks.rank, tasks.cost, tasks.fair_key
-      from heads join tasks on tasks.id = heads.id
-      where tasks.state = 'ready' and tasks.is_due = 1
-      order by heads.rank, heads.fair_key, heads.id limit ${sql.lit(wanted.limit)} for update of tasks skip locked
+      select task.* from heads cross join lateral (
+        select ${columns} from tasks where tasks.id = heads.id and tasks.state || '' = 'ready' and is_due = 1 for update skip locked
+      ) as task limit ${sql.lit(wanted.limit)}
     )
     select seen_count, best.* from (select count(*) as seen_count from heads) as seen left join best on true
   `
 }
 
 /** Of one class: SQLite has no lateral join. */
-export function claimableInSqlite(classId: number, wanted: Pick<Wanted, 'limit'> & CostLimits): RawBuilder<Row> {
+export function claimableInSqlite(classId: number, wanted: Pick<Wanted, 'limit'> & CostLimits): RawBuilder<ClaimableTask> {
   return sql`
-    select id, rank, cost, fair_key from tasks indexed by tasks_ready
+    select ${columns} from tasks indexed by tasks_ready
     where class_id = ${classId} and state = 'ready' and is_due = 1 and ${fits(wanted)}
     order by rank, fair_key, id limit ${wanted.limit}
   `
@@ -91,6 +103,6 @@ function fits({ liveCost, otherCost }: CostLimits): RawBuilder<boolean> {
   return sql<boolean>`cost <= case when rank < ${sql.lit(firstWaitingRank)} then ${most(liveCost)} else ${most(otherCost)} end`
 }
 
-function inOrder(rows: readonly Row[]): Row[] {
+function inOrder(rows: readonly ClaimableTask[]): ClaimableTask[] {
   return rows.toSorted((a, b) => a.rank - b.rank || a.fair_key - b.fair_key || a.id - b.id)
 }

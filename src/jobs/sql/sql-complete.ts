@@ -1,12 +1,12 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { rowSet } from '#store/sql/row-set.ts'
 import type { Completion, CompletionVerdict, Effects, NewTask, WorkerRef } from '../job-store.ts'
 import type { JobId, TaskId } from '../model.ts'
 import { noEffects, type Fleet } from './sql-fleet.ts'
 import { insertTasks, type TasksOfJob } from './sql-insert-tasks.ts'
 import { JobLedger } from './sql-job-ledger.ts'
-import { lockNodes, lockTasks, type TaskLock } from './sql-locks.ts'
-import { inTransaction, loadNowMs, type Session } from './sql-session.ts'
+import { lockNodes, lockTasksAndChildren, type TaskLock } from './sql-locks.ts'
+import { inTransaction, loadNowMs, writeTogether, type Session } from './sql-session.ts'
 import { TaskLedger } from './sql-task-ledger.ts'
 
 export type CompletionRequest = WorkerRef & Completion
@@ -20,7 +20,7 @@ type Expansion = {
   readonly classIds: readonly number[]
 }
 
-/** Many completions in one transaction of a dozen statements, however many they are. */
+/** Many completions in one transaction of a few statements, however many they are. */
 export async function completeTasks(fleet: Fleet, requests: readonly CompletionRequest[]): Promise<Answer> {
   if (requests.length === 0) return { verdicts: [], ...noEffects }
   const classIds: (readonly number[])[] = []
@@ -33,9 +33,8 @@ export async function completeTasks(fleet: Fleet, requests: readonly CompletionR
       requests.map(({ nodeId }) => nodeId),
     )
     const taskIds = [...new Set(requests.map(({ taskId }) => taskId))]
-    const children = await loadChildren(session, taskIds)
-    const tasks = await lockTasks(session, [...taskIds, ...[...children.values()].flat()])
-    const now = await loadNowMs(session)
+    const { tasks, children } = await lockTasksAndChildren(session, taskIds)
+    const now = nodes.size > 0 ? Math.max(...[...nodes.values()].map((node) => node.now)) : await loadNowMs(session)
     const jobs = await JobLedger.lock(session, jobsOf(taskIds, tasks), now)
     const ledger = new TaskLedger({ session, now, policy: fleet.policy, nodes, tasks, jobs })
     const expansions: Expansion[] = []
@@ -54,13 +53,15 @@ export async function completeTasks(fleet: Fleet, requests: readonly CompletionR
       if (result !== undefined) results.set(task.job_id, result)
       return verdict
     })
-    await ledger.save()
     const added = addPlans(expansions, jobs)
-    await saveDocuments(session, 'plan', new Map(expansions.map(({ task, plan }) => [task.job_id, plan])))
-    await saveDocuments(session, 'result', results)
-    const changes = await jobs.save()
+    const plans = new Map(expansions.map(({ task, plan }) => [task.job_id, plan]))
+    const { writes, changes } = jobs.settle()
+    const documents = [...writeDocuments(session, 'plan', plans), ...writeDocuments(session, 'result', results)]
+    const isLast = added.every((job) => job.tasks.length === 0)
+    await writeTogether(session, [...ledger.writes, ...documents, ...writes], { isLast })
     // Last: submits wait for the fair shares that this takes.
-    const addedCount = await insertTasks(session, { now, jobs: added })
+    const done = expansions.map(({ task }) => ledger.find(task.id) ?? task)
+    const addedCount = isLast ? 0 : await insertTasks(session, { now, jobs: added, known: done })
     return { verdicts, changes, readyCount: ledger.readyCount + addedCount }
   })
 }
@@ -76,21 +77,6 @@ function jobsOf(taskIds: readonly TaskId[], tasks: ReadonlyMap<TaskId, TaskLock>
   return taskIds.flatMap((id) => tasks.get(id)?.job_id ?? [])
 }
 
-/** Tasks that wait for each of these; that never changes. */
-export async function loadChildren({ db, dialect }: Session, parentIds: readonly TaskId[]): Promise<Map<TaskId, TaskId[]>> {
-  const parents = rowSet(dialect, parentIds, { id: ['bigint', (id) => id] })
-  const { rows } = await sql<{ parent_id: number; child_id: number }>`
-    select parent_id, child_id from task_deps where parent_id in (select id from ${parents} as parents)
-  `.execute(db)
-  const children = new Map<TaskId, TaskId[]>()
-  for (const { parent_id, child_id } of rows) {
-    const list = children.get(parent_id)
-    if (list) list.push(child_id)
-    else children.set(parent_id, [child_id])
-  }
-  return children
-}
-
 /** Counts the tasks of new plans; they are yet to be inserted. */
 function addPlans(expansions: readonly Expansion[], jobs: JobLedger): TasksOfJob[] {
   return expansions.flatMap(({ task, tasks, classIds }) => {
@@ -101,17 +87,15 @@ function addPlans(expansions: readonly Expansion[], jobs: JobLedger): TasksOfJob
   })
 }
 
-async function saveDocuments(
-  { db, dialect }: Session,
+function writeDocuments(
+  { dialect }: Session,
   column: 'plan' | 'result',
   documents: ReadonlyMap<JobId, unknown>,
-): Promise<void> {
-  if (documents.size === 0) return
+): RawBuilder<unknown>[] {
+  if (documents.size === 0) return []
   const changes = rowSet(dialect, [...documents], {
     changed_id: ['text', ([id]) => id],
     document: ['text', ([, document]) => JSON.stringify(document ?? null)],
   })
-  await sql`
-    update job_documents set ${sql.ref(column)} = document from ${changes} as changed where job_id = changed_id
-  `.execute(db)
+  return [sql`update job_documents set ${sql.ref(column)} = document from ${changes} as changed where job_id = changed_id`]
 }

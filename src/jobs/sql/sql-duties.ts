@@ -32,7 +32,10 @@ export async function age({ database, policy }: Fleet): Promise<void> {
     const { db, dialect } = session
     const now = await loadNowMs(session)
     const keys: number[] = []
-    for (let rank = firstWaitingRank; rank < lastRank; rank++) keys.push(await fairKeyInService(session, rank))
+    for (let rank = firstWaitingRank; rank < lastRank; rank++) {
+      const { rows } = await sql<{ key: number }>`select ${fairKeyInService(rank)} as key`.execute(db)
+      keys.push(rows[0]?.key ?? 0)
+    }
     const keyByRank = sql.join(
       keys.map((key, at) => sql`when ${sql.lit(firstWaitingRank + at + 1)} then cast(${key} as bigint)`),
       sql` `,

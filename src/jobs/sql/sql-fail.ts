@@ -1,6 +1,7 @@
+import { sql } from 'kysely'
+import { rowSet } from '#store/sql/row-set.ts'
 import type { Effects, Failure, WorkerRef } from '../job-store.ts'
-import type { AttemptOutcome } from '../model.ts'
-import { loadChildren } from './sql-complete.ts'
+import type { AttemptOutcome, TaskId } from '../model.ts'
 import { noEffects, type Fleet } from './sql-fleet.ts'
 import { JobLedger } from './sql-job-ledger.ts'
 import { cancelWaiting } from './sql-job-end.ts'
@@ -72,4 +73,19 @@ async function redoInputs(
     if (next === 'failed') jobs.end(task.job_id, { state: 'failed', errorCode: code, errorMessage: message })
   }
   return bad.length > 0
+}
+
+/** Tasks that wait for each of these; that never changes. */
+async function loadChildren({ db, dialect }: Session, parentIds: readonly TaskId[]): Promise<Map<TaskId, TaskId[]>> {
+  const parents = rowSet(dialect, parentIds, { id: ['bigint', (id) => id] })
+  const { rows } = await sql<{ parent_id: number; child_id: number }>`
+    select parent_id, child_id from task_deps where parent_id in (select id from ${parents} as parents)
+  `.execute(db)
+  const children = new Map<TaskId, TaskId[]>()
+  for (const { parent_id, child_id } of rows) {
+    const list = children.get(parent_id)
+    if (list) list.push(child_id)
+    else children.set(parent_id, [child_id])
+  }
+  return children
 }

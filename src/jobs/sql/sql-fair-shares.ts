@@ -1,5 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Session } from './sql-session.ts'
+
+type Share = { readonly tenant: string; readonly rank: number }
 
 /**
  * Start-time fair queueing between tenants (Goyal, Vin, Cheng 1996): each task gets the tag at which its tenant's share of the rank has got to, and the
@@ -7,18 +9,11 @@ import type { Session } from './sql-session.ts'
  * Gives a tag for each cost, in order.
  */
 export async function takeFairKeys(
-  { db, dialect }: Session,
-  { tenant, rank, costs }: { tenant: string; rank: number; costs: readonly number[] },
+  { db }: Session,
+  { costs, ...share }: Share & { readonly costs: readonly number[] },
 ): Promise<number[]> {
   const total = costs.reduce((sum, cost) => sum + cost, 0)
-  const inService = await fairKeyInService({ db, dialect }, rank)
-  const { rows } = await sql<{ finish: number }>`
-    insert into fair_shares (tenant, rank, finish)
-    values (${tenant}, ${rank}, cast(${inService} as bigint) + cast(${total} as bigint))
-    on conflict (tenant, rank) do update set finish = cast(${total} as bigint) +
-      case when fair_shares.finish > cast(${inService} as bigint) then fair_shares.finish else cast(${inService} as bigint) end
-    returning finish
-  `.execute(db)
+  const { rows } = await takeShare({ ...share, total, condition: sql`true` }).execute(db)
   let key = (rows[0]?.finish ?? total) - total
   return costs.map((cost) => {
     const start = key
@@ -27,10 +22,27 @@ export async function takeFairKeys(
   })
 }
 
+/** A statement that moves a share on by `total`, and gives where it ends then; none when the condition does not hold. */
+export function takeShare({
+  tenant,
+  rank,
+  total,
+  condition,
+}: Share & { readonly total: number; readonly condition: RawBuilder<unknown> }): RawBuilder<{ finish: number }> {
+  const cost = sql`cast(${total} as bigint)`
+  return sql`
+    insert into fair_shares (tenant, rank, finish)
+    select cast(${tenant} as text), cast(${rank} as integer), ${fairKeyInService(rank)} + ${cost} where ${condition}
+    on conflict (tenant, rank) do update set
+      finish = case when fair_shares.finish + ${cost} > excluded.finish then fair_shares.finish + ${cost} else excluded.finish end
+    returning finish
+  `
+}
+
 /** The largest tag that is with a worker; without one the smallest that waits; and when nothing waits, where the tenants have got to. */
-export async function fairKeyInService({ db }: Session, rank: number): Promise<number> {
-  const { rows } = await sql<{ key: number }>`
-    select coalesce(
+export function fairKeyInService(rank: number): RawBuilder<number> {
+  return sql`
+    coalesce(
       (select fair_key from tasks where state = 'leased' and rank = ${rank} order by fair_key desc limit 1),
       (select min(first_key) from (
         select (
@@ -40,7 +52,6 @@ export async function fairKeyInService({ db }: Session, rank: number): Promise<n
       ) as firsts),
       (select max(finish) from fair_shares where rank = ${rank}),
       0
-    ) as key
-  `.execute(db)
-  return rows[0]?.key ?? 0
+    )
+  `
 }

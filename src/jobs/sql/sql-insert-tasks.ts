@@ -1,10 +1,11 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { AppError } from '#lib/errors.ts'
 import { rowSet } from '#store/sql/row-set.ts'
 import { taskKey, type NewTask } from '../job-store.ts'
 import { parseTaskKind } from './sql-rows.ts'
 import { takeFairKeys } from './sql-fair-shares.ts'
-import type { Session } from './sql-session.ts'
+import type { TaskLock } from './sql-locks.ts'
+import { writeTogether, type Session } from './sql-session.ts'
 
 /** Tasks to be added to one job. `classIds` go with `tasks`. */
 export type TasksOfJob = {
@@ -13,28 +14,30 @@ export type TasksOfJob = {
   readonly rank: number
   readonly tasks: readonly NewTask[]
   readonly classIds: readonly number[]
-  /** It has no tasks yet. */
-  readonly isNew?: boolean
 }
 
 /** A task of the job that was there before. */
 type KnownTask = { readonly id: number; readonly isDone: boolean }
 /** By job, and within it by key. */
-type KnownTasks = ReadonlyMap<string, ReadonlyMap<string, KnownTask>>
+type KnownTasks = Map<string, Map<string, KnownTask>>
+type KnownRow = Pick<TaskLock, 'id' | 'job_id' | 'kind' | 'rendition' | 'chunk' | 'state'>
 
 /**
- * Inserts tasks of jobs whose rows are locked or new, with a few statements for each tenant and rank, however many jobs they are. Gives back how many tasks are
- * ready. Throws `INTERNAL` when one waits for a task that is not there.
+ * Inserts tasks of jobs whose rows are locked, with a few statements for each tenant and rank, however many jobs they are, as the end of a transaction. `known`:
+ * tasks that are there and that they may wait for; others are looked up. Gives back how many tasks are ready. Throws `INTERNAL` when one waits for a task that
+ * is not there.
  */
 export async function insertTasks(
   session: Session,
-  { now, jobs }: { readonly now: number; readonly jobs: readonly TasksOfJob[] },
+  {
+    now,
+    jobs,
+    known: locked,
+  }: { readonly now: number; readonly jobs: readonly TasksOfJob[]; readonly known: readonly KnownRow[] },
 ): Promise<number> {
-  if (jobs.every(({ tasks }) => tasks.length === 0)) return 0
-  const known = await loadKnown(
-    session,
-    jobs.flatMap(({ jobId, isNew = false }) => (isNew ? [] : [jobId])),
-  )
+  const known = knownTasks(locked)
+  const unknown = jobs.filter((job) => parentsElsewhere(job).some((key) => !known.get(job.jobId)?.has(key)))
+  if (unknown.length > 0) await loadKnown(session, known, unknown)
   const rows: Row[] = []
   for (const group of groupByShare(jobs)) rows.push(...(await rowsOf(session, group, known)))
   const ids = await insertRows(session, { now, rows })
@@ -42,8 +45,14 @@ export async function insertTasks(
     const idOf = (key: string) => ids.get(rowKey(jobId, key)) ?? known.get(jobId)?.get(key)?.id ?? missing(key, jobId)
     return [...new Set(task.after)].map((key) => ({ parentId: idOf(key), childId: idOf(taskKey(task)) }))
   })
-  await insertEdges(session, edges)
+  await writeTogether(session, writeEdges(session, edges), { isLast: true })
   return rows.filter(({ depsLeft }) => depsLeft === 0).length
+}
+
+/** Keys of tasks that others wait for and that are not added with them. */
+function parentsElsewhere({ tasks }: TasksOfJob): string[] {
+  const added = new Set(tasks.map(taskKey))
+  return tasks.flatMap(({ after }) => after.filter((key) => !added.has(key)))
 }
 
 type Row = {
@@ -111,31 +120,35 @@ async function insertRows(
   return new Map(inserted.rows.map((row) => [rowKey(row.job_id, taskKey({ ...row, kind: parseTaskKind(row.kind) })), row.id]))
 }
 
-async function insertEdges(
-  { db, dialect }: Session,
+function writeEdges(
+  { dialect }: Session,
   edges: readonly { readonly parentId: number; readonly childId: number }[],
-): Promise<void> {
-  if (edges.length === 0) return
+): RawBuilder<unknown>[] {
+  if (edges.length === 0) return []
   const added = rowSet(dialect, edges, {
     parent_id: ['bigint', (edge) => edge.parentId],
     child_id: ['bigint', (edge) => edge.childId],
   })
-  await sql`insert into task_deps (parent_id, child_id) select parent_id, child_id from ${added} as added`.execute(db)
+  return [sql`insert into task_deps (parent_id, child_id) select parent_id, child_id from ${added} as added`]
 }
 
-async function loadKnown({ db }: Session, jobIds: readonly string[]): Promise<KnownTasks> {
-  const known = new Map<string, Map<string, KnownTask>>()
-  if (jobIds.length === 0) return known
-  const rows = await db
-    .selectFrom('tasks')
-    .select(['id', 'job_id', 'kind', 'rendition', 'chunk', 'state'])
-    .where('job_id', 'in', jobIds)
-    .execute()
-  for (const { job_id: jobId, id, state, ...row } of rows) {
-    const tasks = known.get(jobId) ?? new Map<string, KnownTask>()
-    known.set(jobId, tasks.set(taskKey({ ...row, kind: parseTaskKind(row.kind) }), { id, isDone: state === 'done' }))
-  }
+function knownTasks(rows: readonly KnownRow[]): KnownTasks {
+  const known: KnownTasks = new Map()
+  for (const row of rows) addKnown(known, row)
   return known
+}
+
+function addKnown(known: KnownTasks, { job_id: jobId, id, state, ...row }: KnownRow): void {
+  const tasks = known.get(jobId) ?? new Map<string, KnownTask>()
+  known.set(jobId, tasks.set(taskKey({ ...row, kind: parseTaskKind(row.kind) }), { id, isDone: state === 'done' }))
+}
+
+async function loadKnown({ db, dialect }: Session, known: KnownTasks, jobs: readonly TasksOfJob[]): Promise<void> {
+  const wanted = rowSet(dialect, jobs, { id: ['text', ({ jobId }) => jobId] })
+  const { rows } = await sql<KnownRow>`
+    select id, job_id, kind, rendition, chunk, state from tasks where job_id in (select id from ${wanted} as wanted)
+  `.execute(db)
+  for (const row of rows) addKnown(known, row)
 }
 
 function rowKey(jobId: string, key: string): string {
@@ -147,7 +160,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
 }
 
-function costOf({ cost }: NewTask): number {
+export function costOf({ cost }: NewTask): number {
   return Math.max(1, Math.round(cost))
 }
 

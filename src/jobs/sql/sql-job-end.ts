@@ -17,7 +17,7 @@ export async function cancelWaiting({ db, dialect }: Session, jobIds: readonly J
 }
 
 /** Ends jobs from outside; those that are over stay as they are. */
-export async function endJobs(session: Session, jobIds: readonly JobId[], end: JobEnd): Promise<JobChange[]> {
+export async function endJobs(session: Session, jobIds: readonly JobId[], end: JobEnd): Promise<readonly JobChange[]> {
   // Tasks before jobs, as everywhere; those that a completion inserts meanwhile are seen by the update.
   await lockTasksOfJobs(session, jobIds)
   const now = await loadNowMs(session)

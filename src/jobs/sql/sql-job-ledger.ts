@@ -1,11 +1,11 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { rowSet } from '#store/sql/row-set.ts'
 import { projectJob, type JobNews } from '../job-projection.ts'
 import type { JobChange } from '../job-store.ts'
 import { isTerminal, type JobId, type JobState } from '../model.ts'
 import { jobColumns, lockJobs, type JobLock } from './sql-locks.ts'
 import { cleanText, parseJobState, parseQueue } from './sql-rows.ts'
-import type { Session } from './sql-session.ts'
+import { writeTogether, type Session } from './sql-session.ts'
 
 /** What happened to tasks of a job: differences of its counters, and facts for its state. */
 export type JobDelta = {
@@ -82,12 +82,18 @@ export class JobLedger {
   }
 
   /** Writes all; gives the changes of state. */
-  async save(): Promise<JobChange[]> {
+  async save(): Promise<readonly JobChange[]> {
+    const { writes, changes } = this.settle()
+    await writeTogether(this.#session, writes)
+    return changes
+  }
+
+  /** What is to be written, and the changes of state that it makes. */
+  settle(): { readonly writes: readonly RawBuilder<unknown>[]; readonly changes: readonly JobChange[] } {
     for (const draft of this.#drafts.values()) this.#settle(draft)
     const drafts = [...this.#drafts.values()].filter((draft) => this.#isChanged(draft))
-    if (drafts.length === 0) return []
-    const { db, dialect } = this.#session
-    const changes = rowSet(dialect, drafts, {
+    if (drafts.length === 0) return { writes: [], changes: [] }
+    const changed = rowSet(this.#session.dialect, drafts, {
       job_id: ['text', (job) => job.id],
       new_state: ['text', (job) => job.state],
       new_error_code: ['text', (job) => job.error_code],
@@ -101,13 +107,13 @@ export class JobLedger {
       new_frames: ['bigint', (job) => job.frames],
       new_total_frames: ['bigint', (job) => job.total_frames],
     })
-    await sql`
+    const write = sql`
       update jobs set state = new_state, error_code = new_error_code, error_message = new_error_message,
         is_cancel_requested = new_cancel, started_at_ms = new_started, finished_at_ms = new_finished, task_count = new_tasks,
         done_count = new_done, leased_count = new_leased, frames = new_frames, total_frames = new_total_frames
-      from ${changes} as changed where jobs.id = changed.job_id
-    `.execute(db)
-    return drafts.flatMap((draft) => this.#changeOf(draft))
+      from ${changed} as changed where jobs.id = changed.job_id
+    `
+    return { writes: [write], changes: drafts.flatMap((draft) => this.#changeOf(draft)) }
   }
 
   #draft(id: JobId): Draft | undefined {

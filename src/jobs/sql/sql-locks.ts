@@ -10,13 +10,20 @@ import { nowMs, type Session } from './sql-session.ts'
 export type NodeLock = Pick<
   Selectable<NodesTable>,
   'id' | 'state' | 'epoch' | 'slots' | 'live_reserve' | 'used_slots' | 'live_slots' | 'lease_until_ms'
-> & { readonly now: number }
+> & {
+  readonly now: number
+  /** 1: delayed tasks have become due. */
+  readonly has_due: number
+}
 
 /** Nodes that exist, by id; each with the time at which it was read. */
 export async function lockNodes({ db, dialect }: Session, ids: Iterable<string>): Promise<Map<string, NodeLock>> {
   const wanted = rowSet(dialect, [...new Set(ids)], { id: ['text', (id) => id] })
   const { rows } = await sql<NodeLock>`
-    select id, state, epoch, slots, live_reserve, used_slots, live_slots, lease_until_ms, ${nowMs(dialect)} as now
+    select id, state, epoch, slots, live_reserve, used_slots, live_slots, lease_until_ms, ${nowMs(dialect)} as now,
+      case when exists (
+        select 1 from tasks where state = 'ready' and is_due = 0 and run_after_ms <= ${nowMs(dialect)}
+      ) then 1 else 0 end as has_due
     from nodes where id in (select id from ${wanted} as wanted) order by id ${rowLock(dialect, 'for update')}
   `.execute(db)
   return new Map(rows.map((row) => [row.id, row]))
@@ -64,6 +71,29 @@ const taskList = sql.join(taskColumns.map((name) => sql.ref(`tasks.${name}`)))
 export async function lockTasks({ db, dialect }: Session, ids: readonly number[]): Promise<Map<number, TaskLock>> {
   const wanted = rowSet(dialect, ids, { id: ['bigint', (id) => id] })
   return await select({ db, dialect }, sql`id in (select id from ${wanted} as wanted)`)
+}
+
+/** The same with all tasks that wait for them, and which of these waits for which of them. */
+export async function lockTasksAndChildren(
+  { db, dialect }: Session,
+  ids: readonly number[],
+): Promise<{ readonly tasks: Map<number, TaskLock>; readonly children: Map<number, number[]> }> {
+  const wanted = rowSet(dialect, ids, { id: ['bigint', (id) => id] })
+  const { rows } = await sql<TaskLock & { parents: string | null }>`
+    select ${taskList}, (
+      select string_agg(cast(parent_id as text), ',') from task_deps
+      where child_id = tasks.id and parent_id in (select id from ${wanted} as parents)
+    ) as parents
+    from tasks where id in (
+      select id from ${wanted} as wanted
+      union select child_id from task_deps where parent_id in (select id from ${wanted} as parents)
+    ) order by id ${rowLock(dialect, 'for update')}
+  `.execute(db)
+  const children = new Map<number, number[]>(ids.map((id) => [id, []]))
+  for (const { id, parents } of rows) {
+    for (const parent of parents?.split(',') ?? []) children.get(Number(parent))?.push(id)
+  }
+  return { tasks: new Map(rows.map((row) => [row.id, row])), children }
 }
 
 /** All tasks of these jobs. */

@@ -1,6 +1,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { sleep } from '#lib/abort.ts'
 import { Backoff } from '#lib/backoff.ts'
+import { executeLast } from '#store/sql/last-statement.ts'
 import type { Database, Dialect, Schema } from '#store/sql/schema.ts'
 
 /** Where queries go: the database, or one transaction on it. */
@@ -22,6 +23,37 @@ export async function inTransaction<T>({ db, dialect }: Database, step: (session
       await sleep(backoff.nextMs())
     }
   }
+}
+
+/**
+ * Runs statements that need nothing of each other, and gives what the last one gives: on PostgreSQL as one. `isLast`: nothing follows in this transaction,
+ * which PostgreSQL commits with it.
+ */
+export async function runTogether<Row>(
+  { db, dialect }: Session,
+  {
+    writes,
+    query,
+    isLast,
+  }: { readonly writes: readonly RawBuilder<unknown>[]; readonly query: RawBuilder<Row>; readonly isLast: boolean },
+): Promise<Row[]> {
+  if (dialect === 'sqlite') {
+    for (const write of writes) await write.execute(db)
+    return (await query.execute(db)).rows
+  }
+  const steps = writes.map((write, at) => sql`${sql.ref(`step_${at}`)} as (${write})`)
+  const together = steps.length === 0 ? query : sql<Row>`with ${sql.join(steps)} ${query}`
+  return (await (isLast ? executeLast(db, together) : together.execute(db))).rows
+}
+
+/** The same for writes of which nothing is asked. */
+export async function writeTogether(
+  session: Session,
+  writes: readonly RawBuilder<unknown>[],
+  { isLast = false } = {},
+): Promise<void> {
+  const query = writes.at(-1)
+  if (query) await runTogether(session, { writes: writes.slice(0, -1), query, isLast })
 }
 
 /** Milliseconds since the epoch by the database's clock; a subselect, so that it is the same for all rows of a statement. */

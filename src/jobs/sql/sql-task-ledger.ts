@@ -1,11 +1,12 @@
+import type { RawBuilder } from 'kysely'
 import { afterAttempt } from '../attempt-end.ts'
 import type { SchedulerPolicy } from '../job-store.ts'
 import { firstWaitingRank, type AttemptOutcome, type TaskId } from '../model.ts'
 import type { JobLedger } from './sql-job-ledger.ts'
 import { countedFrames, type NodeLock, type TaskLock } from './sql-locks.ts'
 import { cleanText } from './sql-rows.ts'
-import type { Session } from './sql-session.ts'
-import { saveAttempts, saveSlots, saveTasks, type AttemptWrite, type SlotsWrite, type TaskWrite } from './sql-task-writes.ts'
+import { writeTogether, type Session } from './sql-session.ts'
+import { writeAttempts, writeSlots, writeTasks, type AttemptWrite, type SlotsWrite, type TaskWrite } from './sql-task-writes.ts'
 
 export type AttemptFault = {
   readonly outcome: Exclude<AttemptOutcome, 'done'>
@@ -140,9 +141,16 @@ export class TaskLedger {
   }
 
   async save(): Promise<void> {
-    await saveTasks(this.#session, [...this.#drafts.values()])
-    await saveAttempts(this.#session, this.#attempts, this.#now)
-    await saveSlots(this.#session, [...this.#slots.values()])
+    await writeTogether(this.#session, this.writes)
+  }
+
+  get writes(): readonly RawBuilder<unknown>[] {
+    const { dialect } = this.#session
+    return [
+      ...writeTasks(dialect, [...this.#drafts.values()]),
+      ...writeAttempts(dialect, this.#attempts, this.#now),
+      ...writeSlots(dialect, [...this.#slots.values()]),
+    ]
   }
 
   #draft(task: TaskLock): Draft {
