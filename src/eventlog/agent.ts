@@ -5,7 +5,8 @@ import type { Timers } from '#lib/timers.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { Accumulator } from './accumulator.ts'
 import { AckDeadlines } from './ack-deadlines.ts'
-import { Appender, type Appended, type AppendOptions, type AppendSink, type LogObserver, type PartitionRef } from './appender.ts'
+import type { Appended, AppendSink, LogObserver } from './append-run.ts'
+import { Appender, type AppendOptions, type PartitionRef } from './appender.ts'
 import { Backlog } from './backlog.ts'
 import { Collector } from './collector.ts'
 import { Committer } from './committer.ts'
@@ -189,9 +190,9 @@ export class LogAgent implements AsyncDisposable {
     return this.#appender.append(ref, bytes, options)
   }
 
-  /** The same without a promise. */
-  offer(ref: PartitionRef, bytes: Buffer, options: AppendOptions, sink: AppendSink): void {
-    this.#appender.offer(ref, bytes, options, sink)
+  /** Appends batches to one partition; see `Appender`. */
+  offer(ref: PartitionRef, batches: readonly Buffer[], options: AppendOptions, sink: AppendSink): void {
+    this.#appender.offer(ref, batches, options, sink)
   }
 
   /** Reads many partitions; see `fetchPartitions`. */

@@ -74,6 +74,10 @@ export class LogBatch {
   get hasFailed(): boolean {
     return this.#failure !== undefined
   }
+  /** Why nobody will hear of it again. */
+  get failure(): AppError | undefined {
+    return this.#failure
+  }
 
   hasReached(progress: Progress): boolean {
     return rank[this.#progress] >= rank[progress]
@@ -84,7 +88,7 @@ export class LogBatch {
     this.#progress = progress
     for (let wait = this.#takeWaits(); wait;) {
       const { next } = wait
-      if (this.hasReached(progressOf[wait.ack])) wait.reached()
+      if (hasReachedAck(this, wait.ack)) wait.reached()
       else this.#add(wait)
       wait = next
     }
@@ -102,7 +106,7 @@ export class LogBatch {
 
   /** Tells when the batch is as durable as is waited for: at once, if it is. */
   wait(wait: AckWait): void {
-    if (this.hasReached(progressOf[wait.ack])) wait.reached()
+    if (hasReachedAck(this, wait.ack)) wait.reached()
     else if (this.#failure) wait.ended(this.#failure)
     else this.#add(wait)
   }
@@ -117,4 +121,9 @@ export class LogBatch {
     this.#waits = undefined
     return waits
   }
+}
+
+/** Whether the batch is as durable as this. */
+export function hasReachedAck(batch: LogBatch, ack: AckLevel): boolean {
+  return batch.hasReached(progressOf[ack])
 }

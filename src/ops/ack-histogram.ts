@@ -18,13 +18,14 @@ export class AckHistogram extends Histogram<'ack'> {
     super({ name, help, labelNames: ['ack'], buckets: boundsSeconds, registers: [registry] })
   }
 
-  count(ack: string, seconds: number): void {
+  /** So many took so long. */
+  count(ack: string, seconds: number, times: number): void {
     let series = this.#series.get(ack)
     if (!series) this.#series.set(ack, (series = { counts: new Float64Array(boundsSeconds.length + 1), sumSeconds: 0 }))
     let bucket = 0
     while (bucket < boundsSeconds.length && seconds > (boundsSeconds[bucket] ?? 0)) bucket += 1
-    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
-    series.sumSeconds += seconds
+    series.counts[bucket] = (series.counts[bucket] ?? 0) + times
+    series.sumSeconds += seconds * times
   }
 
   /** What prom-client's registry asks for at a scrape, and its `get` is made of, though its types do not say so. */

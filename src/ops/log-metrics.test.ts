@@ -32,7 +32,7 @@ function attached(): Metrics {
     kafka: () => ({ connections: 4, requestsByApi: { produce: 9 }, errorsByCode: { '3': 1 } }),
     grpc: () => ({ connections: 2, callsByMethod: { Produce: 6 }, endedByStatus: { OK: 5 } }),
   })
-  metrics.log.acknowledged('wal', 0.002)
+  metrics.log.acknowledged('wal', 0.002, 1)
   metrics.log.refused('LOG_FULL')
   metrics.log.storeAnswered({ operation: 'put', result: 'ok', seconds: 0.2 })
   return metrics

@@ -163,9 +163,9 @@ export class LogMetrics {
     }
   }
 
-  /** A batch was acknowledged. */
-  acknowledged(ack: string, seconds: number): void {
-    this.#ackSeconds.count(ack, seconds)
+  /** Batches were acknowledged. */
+  acknowledged(ack: string, seconds: number, batches: number): void {
+    this.#ackSeconds.count(ack, seconds, batches)
   }
 
   /** A batch was refused. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { LogAgent } from '#eventlog/agent.ts'
-import type { LogObserver } from '#eventlog/appender.ts'
+import type { LogObserver } from '#eventlog/append-run.ts'
 import { sqlLogMetadata } from '#eventlog/metadata/sql-log-metadata.ts'
 import { PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import { realDisk } from '#eventlog/wal/real-disk.ts'

@@ -19,6 +19,10 @@ const slowDisk: Disk = {
         await delay(Math.random() * longestDelayMs)
         await file.write(...args)
       },
+      async writeSynced(...args: Parameters<DiskFile['writeSynced']>) {
+        await delay(2 * Math.random() * longestDelayMs)
+        await file.writeSynced(...args)
+      },
       async sync() {
         await delay(Math.random() * longestDelayMs)
         await file.sync()

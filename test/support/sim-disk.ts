@@ -166,21 +166,27 @@ export class SimDisk {
     const life = this.#life
     const perform = async <T>(operation: SimOperation, happen: () => T, onFault?: () => void) =>
       await this.#perform({ operation, path: this.#pathOf(file), life, ...(onFault && { onFault }) }, happen)
+    const write = async (position: number, chunks: readonly Buffer[]) => {
+      const bytes = Buffer.concat(chunks)
+      const onFault = () => file.write(position, bytes.subarray(0, Math.floor(this.#random() * bytes.length)))
+      await perform('write', () => this.#write(file, position, bytes), onFault)
+    }
+    const sync = async () =>
+      await perform(
+        'sync',
+        () => file.sync(),
+        () => file.failSync(this.#random),
+      )
     return {
       sizeBytes: async () => await perform('size', () => file.sizeBytes),
       read: async (position, lengthBytes) => await perform('read', () => file.read(position, lengthBytes)),
-      write: async (position, chunks) => {
-        const bytes = Buffer.concat(chunks)
-        const onFault = () => file.write(position, bytes.subarray(0, Math.floor(this.#random() * bytes.length)))
-        await perform('write', () => this.#write(file, position, bytes), onFault)
+      write,
+      writeSynced: async (position, chunks) => {
+        await write(position, chunks)
+        await sync()
       },
       truncate: async (sizeBytes) => await perform('truncate', () => file.truncate(sizeBytes)),
-      sync: async () =>
-        await perform(
-          'sync',
-          () => file.sync(),
-          () => file.failSync(this.#random),
-        ),
+      sync,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
   }

@@ -76,6 +76,7 @@ export class Life {
       sizeBytes: () => perform(() => file.sizeBytes()),
       read: (position, lengthBytes) => perform(() => file.read(position, lengthBytes)),
       write: (position, chunks) => perform(() => file.write(position, chunks)),
+      writeSynced: (position, chunks) => perform(() => file.writeSynced(position, chunks)),
       truncate: (sizeBytes) => perform(() => file.truncate(sizeBytes)),
       sync: () => perform(() => file.sync()),
       [Symbol.asyncDispose]: () => perform(async () => await file[Symbol.asyncDispose]()),

@@ -27,6 +27,8 @@ export interface DiskFile extends AsyncDisposable {
   read(position: number, lengthBytes: number): Promise<Buffer>
   /** All of it, or an error after some of it. */
   write(position: number, chunks: readonly Buffer[]): Promise<void>
+  /** The same, and it survives a power cut when this returns: one wait where `write` and `sync` are two. The file is not to grow by it. */
+  writeSynced(position: number, chunks: readonly Buffer[]): Promise<void>
   /** Cuts the file. */
   truncate(sizeBytes: number): Promise<void>
   /** What was written, and the size, survive a power cut. */

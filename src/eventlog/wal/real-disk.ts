@@ -1,5 +1,7 @@
+import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { platform } from 'node:process'
 import { lockDirectory } from '#store/directory-lock.ts'
 import type { Disk, DiskFile } from './disk.ts'
 
@@ -18,7 +20,14 @@ export const realDisk: Disk = {
     return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
   },
   async open(path, { isNew }) {
-    return new RealFile(await open(path, isNew ? 'wx+' : 'r+'))
+    const handle = await open(path, isNew ? 'wx+' : 'r+')
+    try {
+      // Elsewhere the flag does not reach through the cache of the drive.
+      return new RealFile(handle, platform === 'linux' ? await open(path, constants.O_WRONLY | constants.O_DSYNC) : undefined)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   },
   async rename(from, to) {
     await rename(from, to)
@@ -41,9 +50,12 @@ async function syncDirectory(path: string): Promise<void> {
 
 class RealFile implements DiskFile {
   readonly #handle: FileHandle
+  /** Another handle of the file, each write to which is synced. */
+  readonly #syncing: FileHandle | undefined
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, syncing: FileHandle | undefined) {
     this.#handle = handle
+    this.#syncing = syncing
   }
 
   async sizeBytes(): Promise<number> {
@@ -65,6 +77,13 @@ class RealFile implements DiskFile {
     await writeFully(position, chunks, async (at, rest) => (await this.#handle.writev([...rest], at)).bytesWritten)
   }
 
+  async writeSynced(position: number, chunks: readonly Buffer[]): Promise<void> {
+    const handle = this.#syncing
+    if (handle) return await writeFully(position, chunks, async (at, rest) => (await handle.writev([...rest], at)).bytesWritten)
+    await this.write(position, chunks)
+    await this.sync()
+  }
+
   async truncate(sizeBytes: number): Promise<void> {
     await this.#handle.truncate(sizeBytes)
   }
@@ -75,6 +94,7 @@ class RealFile implements DiskFile {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
+    await this.#syncing?.close()
   }
 }
 

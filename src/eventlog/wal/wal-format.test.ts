@@ -13,7 +13,7 @@ import {
   parseSegmentHeader,
   type EntryFields,
 } from './wal-format.ts'
-import { layOutGroup } from './wal-group.ts'
+import { GroupLayout } from './wal-group.ts'
 import { testBatch } from './wal.fixture.ts'
 
 const seed = 0x1234_5678
@@ -33,7 +33,7 @@ const entries: [string, EntryFields, number][] = [
 for (const [name, fields, sizeBytes] of entries) {
   test(`an entry is read as it was written: ${name}`, () => {
     const batch = testBatch(3, sizeBytes)
-    const group = layOutGroup([{ ...fields, batch }], { seed, segment, start: entriesStart })
+    const group = new GroupLayout().layOut([{ ...fields, batch }], { seed, segment, start: entriesStart })
     const bytes = Buffer.concat(group.chunks)
     assert.equal(bytes.length, group.sizeBytes)
     assert.equal(bytes.length, entryBytes(sizeBytes))
@@ -56,7 +56,7 @@ for (const [name, fields, sizeBytes] of entries) {
 test('a group lays small and large batches one behind the other', () => {
   const sizes = [61, 20_000, 64, 8192, 8193, 70, 9000, 9001]
   const batches = sizes.map((size, index) => testBatch(index, size))
-  const group = layOutGroup(
+  const group = new GroupLayout().layOut(
     batches.map((batch, index) => ({ partitionId: index, epoch: 1, baseOffset: index, recordCount: 1, batch })),
     { seed, segment, start: 8192 },
   )
@@ -95,7 +95,7 @@ fuzzBytes(
   [
     encodeSeal({ seed, segment, position: entriesStart }),
     Buffer.concat(
-      layOutGroup([{ partitionId: 1, epoch: 1, baseOffset: 1, recordCount: 1, batch: testBatch(1, 99) }], {
+      new GroupLayout().layOut([{ partitionId: 1, epoch: 1, baseOffset: 1, recordCount: 1, batch: testBatch(1, 99) }], {
         seed,
         segment,
         start: entriesStart,

@@ -15,12 +15,29 @@ export type WalGroup = {
 const copiedBytes = 8192
 const copiedOfLarge = parsedBytes - entryHeaderBytes
 
-/** Lays out entries one behind the other from `start` on. Large batches are not copied: they must not change until they are written. */
-export function layOutGroup(
-  entries: readonly WalEntry[],
-  { seed, segment, start }: { readonly seed: number; readonly segment: number; readonly start: number },
-): WalGroup {
-  const bytes = Buffer.allocUnsafeSlow(entries.reduce((sum, { batch }) => sum + ownBytes(batch.length), 0))
+type Place = { readonly seed: number; readonly segment: number; readonly start: number }
+
+/** More is not kept from one group to the next. */
+const maxKeptBytes = 1_048_576
+
+/** Lays out groups, of which one at a time is in use: all take the same memory, since pages that are new each time cost as much as what is written into them. */
+export class GroupLayout {
+  #memory = Buffer.alloc(0)
+
+  /** Entries one behind the other from `start` on. Large batches are not copied: they must not change until they are written. */
+  layOut(entries: readonly WalEntry[], place: Place): WalGroup {
+    const sizeBytes = entries.reduce((sum, { batch }) => sum + ownBytes(batch.length), 0)
+    return layOutGroup(entries, place, this.#take(sizeBytes))
+  }
+
+  #take(sizeBytes: number): Buffer {
+    if (sizeBytes > maxKeptBytes) return Buffer.allocUnsafeSlow(sizeBytes)
+    if (this.#memory.length < sizeBytes) this.#memory = Buffer.allocUnsafeSlow(Math.min(maxKeptBytes, 2 * sizeBytes))
+    return this.#memory.subarray(0, sizeBytes)
+  }
+}
+
+function layOutGroup(entries: readonly WalEntry[], { seed, segment, start }: Place, bytes: Buffer): WalGroup {
   const chunks: Buffer[] = []
   const positions: number[] = []
   let position = start

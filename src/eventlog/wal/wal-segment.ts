@@ -74,8 +74,11 @@ export class Segment implements Scannable {
 
   /** Writes a group behind what is there, and syncs it. Returns where its entries begin. */
   async write({ chunks, positions, sizeBytes }: WalGroup): Promise<readonly number[]> {
-    await this.file.write(this.endBytes, chunks)
-    await this.#sync()
+    if (this.isPreallocated) await this.file.writeSynced(this.endBytes, chunks)
+    else {
+      await this.file.write(this.endBytes, chunks)
+      await this.#sync()
+    }
     this.#extend(sizeBytes)
     for (const position of positions) this.marks.add(position)
     return positions

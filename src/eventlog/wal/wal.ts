@@ -7,7 +7,7 @@ import { isDiskFull, type Disk } from './disk.ts'
 import { findSegments, isTemporary } from './segment-files.ts'
 import { SegmentPool } from './segment-pool.ts'
 import { entriesStart, entryBytes, entryHeaderBytes, minBatchBytes, sealBytes, type EntryFields } from './wal-format.ts'
-import { layOutGroup, type WalEntry } from './wal-group.ts'
+import { GroupLayout, type WalEntry } from './wal-group.ts'
 import { loadWalId } from './wal-id.ts'
 import { quarantine, recoverSegments, type FoundLog, type Unreadable } from './wal-recovery.ts'
 import { walkSegment } from './wal-scan.ts'
@@ -90,6 +90,7 @@ export class Wal implements AsyncDisposable {
   readonly #lock: AsyncDisposable
   readonly #budget: DiskBudget
   readonly #pool: SegmentPool
+  readonly #layout = new GroupLayout()
   /** With entries, by number; the current one is among them. */
   readonly #segments = new Map<number, Segment>()
   readonly #found: readonly Segment[]
@@ -375,7 +376,7 @@ export class Wal implements AsyncDisposable {
     const tasks = this.#takeGroup(segment)
     this.#writing = tasks
     const positions = await segment.write(
-      layOutGroup(tasks, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
+      this.#layout.layOut(tasks, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
     )
     this.#syncCount += 1
     this.#entryCount += tasks.length

@@ -16,7 +16,7 @@ import { FrameReader } from './frame-reader.ts'
 import { takeToken } from './handlers/sasl.ts'
 import type { Appended } from './log-hub.ts'
 import { Login } from './login.ts'
-import { type RepeatedProduce, RepeatedProduces } from './repeated-produce.ts'
+import { type ProduceRun, RepeatedProduces } from './repeated-produce.ts'
 
 /** Whoever has not logged in gets no memory. */
 const maxFrameBytesBeforeLogin = 65_536
@@ -32,10 +32,15 @@ const closeMs = 2_000
 type Answer = readonly Buffer[] | undefined
 type Outcome =
   | { readonly kind: 'answered'; readonly answer: Answer }
-  | { readonly kind: 'appended'; readonly by: RepeatedProduce; readonly correlationId: number; readonly result: Appended }
+  | { readonly kind: 'appended'; readonly run: ProduceRun; readonly results: readonly (Appended | AppError)[] }
   | { readonly kind: 'broken'; readonly error: AppError }
-/** A request that was begun. `onTurn` is called when all before it are answered. */
-type Slot = { readonly requestBytes: number; outcome: Outcome | undefined; onTurn: (() => void) | undefined }
+/** A request that was begun, or some that are answered together. `onTurn` is called when all before it are answered. */
+type Slot = {
+  readonly requests: number
+  readonly requestBytes: number
+  outcome: Outcome | undefined
+  onTurn: (() => void) | undefined
+}
 
 /**
  * One client: reads requests, begins each when it may be, and answers in the order of the requests.
@@ -58,6 +63,7 @@ export class KafkaConnection implements Client {
   readonly #resume = (): void => this.#pump()
   /** Requests that are not answered, the oldest first. */
   readonly #slots: Slot[] = []
+  #inFlight = 0
   #inFlightBytes = 0
   #isTaking = true
   #isPumping = false
@@ -159,7 +165,7 @@ export class KafkaConnection implements Client {
   #mayTake(): boolean {
     if (!this.#isTaking) return false
     const { settings, requestBytes } = this.#context
-    if (this.#slots.length >= (this.#isOpen ? maxInFlight : 1) || this.#inFlightBytes >= settings.maxInFlightBytes) return false
+    if (this.#inFlight >= (this.#isOpen ? maxInFlight : 1) || this.#inFlightBytes >= settings.maxInFlightBytes) return false
     if (this.#writer.unsentBytes > maxUnsentBytes) return false
     if (requestBytes.freeBytes > 0) return true
     requestBytes.whenFree(this.#resume)
@@ -179,31 +185,25 @@ export class KafkaConnection implements Client {
     return true
   }
 
-  /** Records for a partition that the client has written to before, with little ado. False: the next request is something else. */
+  /** Records for a partition that the client has written to before, from as many requests as are there. False: the next request is something else. */
   #takeRepeated(): boolean {
     if (this.repeated.isEmpty || !this.#isOpen) return false
-    const frame = this.#frames.peek()
-    const found = frame && this.repeated.find(frame)
-    if (!found) return false
-    const { kind, records } = found
-    if (!kind.call.isAllowed('write', 'topic', kind.ref.topic)) return false
-    this.#frames.skip(frame.length)
+    const run = this.repeated.takeRun(this.#frames, maxInFlight - this.#inFlight)
+    if (!run) return false
+    const { kind, batches, requestBytes } = run
     const { counters, hub } = this.#context
-    counters.requests += 1
-    counters.requestsByApi['produce'] = (counters.requestsByApi['produce'] ?? 0) + 1
-    const correlationId = frame.readInt32BE(4)
-    const slot = this.#enqueue(frame.length)
-    hub.offer(kind.ref, records, kind.options, {
-      appended: (result) => this.#finish(slot, { kind: 'appended', by: kind, correlationId, result }),
-      refused: (error) => this.#finish(slot, { kind: 'answered', answer: [kind.refusal(correlationId, error)] }),
-    })
+    counters.requests += batches.length
+    counters.requestsByApi['produce'] = (counters.requestsByApi['produce'] ?? 0) + batches.length
+    const slot = this.#enqueue(requestBytes, batches.length)
+    hub.offer(kind.ref, batches, kind.options, (results) => this.#finish(slot, { kind: 'appended', run, results }))
     return true
   }
 
   /** The place of a request of this size in the order of answers. */
-  #enqueue(requestBytes: number): Slot {
-    const slot: Slot = { requestBytes, outcome: undefined, onTurn: undefined }
+  #enqueue(requestBytes: number, requests = 1): Slot {
+    const slot: Slot = { requests, requestBytes, outcome: undefined, onTurn: undefined }
     this.#slots.push(slot)
+    this.#inFlight += requests
     this.#inFlightBytes += requestBytes
     this.#context.requestBytes.take(requestBytes)
     return slot
@@ -266,6 +266,7 @@ export class KafkaConnection implements Client {
     slot.outcome = outcome
     for (let first = this.#slots[0]; first?.outcome; first = this.#slots[0]) {
       this.#slots.shift()
+      this.#inFlight -= first.requests
       this.#inFlightBytes -= first.requestBytes
       this.#context.requestBytes.give(first.requestBytes)
       this.#answer(first.outcome)
@@ -280,8 +281,10 @@ export class KafkaConnection implements Client {
       this.#break(outcome.error)
       return
     }
-    const answer = outcome.kind === 'answered' ? outcome.answer : [outcome.by.answer(outcome.correlationId, outcome.result)]
-    if (answer) this.#context.counters.sentBytes += this.#writer.write(answer)
+    const { counters } = this.#context
+    if (outcome.kind === 'appended') {
+      for (const answer of outcome.run.answers(outcome.results)) counters.sentBytes += this.#writer.write([answer])
+    } else if (outcome.answer) counters.sentBytes += this.#writer.write(outcome.answer)
     const isDone = !this.#isTaking && this.#slots.length === 0
     if (this.#isLastAnswer || isDone) this.#end()
   }

@@ -15,7 +15,6 @@ import { FrameReader } from './frame-reader.ts'
 import type {
   Access,
   Appended,
-  AppendSink,
   FetchedPartition,
   FetchPosition,
   FetchRequest,
@@ -176,12 +175,9 @@ export class MemoryHub implements LogHub {
     return { baseOffset, appendTimeMs: -1, logStartOffset: 0 }
   }
 
-  offer(ref: PartitionRef, batch: Buffer, options: { ack?: 'none' | 'wal' | 'object' }, sink: AppendSink): void {
-    this.offered += 1
-    this.append(ref, batch, options).then(
-      (result) => sink.appended(result),
-      (thrown: unknown) => sink.refused(toAppError(thrown)),
-    )
+  offer(...[ref, batches, options, sink]: Parameters<LogHub['offer']>): void {
+    this.offered += batches.length
+    void Promise.all(batches.map((batch) => this.append(ref, batch, options).catch(toAppError))).then(sink)
   }
 
   async fetch(request: FetchRequest): Promise<readonly FetchedPartition[]> {

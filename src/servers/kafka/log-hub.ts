@@ -14,8 +14,13 @@ export interface LogHub {
    * `TOPIC_NOT_FOUND`, `PARTITION_*`, `RECORD_BATCH_*`, `PRODUCER_*`, `LOG_*`, `TIMEOUT`.
    */
   append(ref: PartitionRef, batch: Buffer, options: { ack?: AckLevel; timeoutMs?: number }): Promise<Appended>
-  /** The same without a promise: the sink hears once what came of it, perhaps before this returns. */
-  offer(ref: PartitionRef, batch: Buffer, options: { ack?: AckLevel; timeoutMs?: number }, sink: AppendSink): void
+  /** The same for some batches, without a promise: the sink hears once what came of each, perhaps before this returns. */
+  offer(
+    ref: PartitionRef,
+    batches: readonly Buffer[],
+    options: { ack?: AckLevel; timeoutMs?: number },
+    sink: (results: readonly (Appended | AppError)[]) => void,
+  ): void
   /** One answer for each partition, in order. Answers early with what is there when the signal fires. */
   fetch(request: FetchRequest): Promise<readonly FetchedPartition[]>
   /** Offset -1: there is no record that late. */
@@ -46,11 +51,6 @@ export type Appended = {
   /** -1 where the times of records are those of the producer. */
   readonly appendTimeMs: number
   readonly logStartOffset: number
-}
-
-export interface AppendSink {
-  appended(result: Appended): void
-  refused(error: AppError): void
 }
 
 export type FetchRequest = {

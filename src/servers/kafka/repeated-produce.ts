@@ -1,7 +1,9 @@
 import { apis } from '#formats/kafka/apis.ts'
 import { encodeResponse } from '#formats/kafka/frame.ts'
 import type { AckLevel } from '#eventlog/topic-config.ts'
+import { AppError } from '#lib/errors.ts'
 import { Call } from './call.ts'
+import type { FrameReader } from './frame-reader.ts'
 import { accepted, refused } from './handlers/produce-answers.ts'
 import type { Appended, PartitionRef } from './log-hub.ts'
 
@@ -72,32 +74,36 @@ export class RepeatedProduce {
     this.#offsetAt = this.#answer.findIndex((byte, at) => byte !== other[at])
   }
 
-  /** The records of a request of this kind, in memory of their own; undefined: it is another kind. */
-  recordsOf(frame: Buffer): Buffer | undefined {
+  /** Whether a request is of this kind. */
+  isOf(frame: Buffer): boolean {
     const prefix = this.#prefix
-    if (frame.length < prefix.length + plainLengthBytes) return undefined
+    if (frame.length < prefix.length + plainLengthBytes) return false
     // From the end: kinds differ most in their partition.
-    for (let at = prefix.length - 1; at >= correlationIdEnd; at--) if (frame[at] !== prefix[at]) return undefined
-    for (let at = correlationIdAt - 1; at >= 0; at--) if (frame[at] !== prefix[at]) return undefined
-    let at = prefix.length
-    let lengthBytes = 0
-    if (this.#isCompact) {
-      for (let shift = 0, isMore = true; isMore; shift += 7) {
-        const byte = frame[at++] ?? 0
-        isMore = byte >= 0x80 && shift < 28
-        lengthBytes += (byte % 0x80) * 2 ** shift
-      }
-      lengthBytes -= 1
-    } else {
-      lengthBytes = frame.readInt32BE(at)
-      at += plainLengthBytes
-    }
+    for (let at = prefix.length - 1; at >= correlationIdEnd; at--) if (frame[at] !== prefix[at]) return false
+    for (let at = correlationIdAt - 1; at >= 0; at--) if (frame[at] !== prefix[at]) return false
+    const { at, lengthBytes } = this.#placeIn(frame)
     const end = at + lengthBytes
-    if (lengthBytes <= 0 || end + this.#suffixBytes !== frame.length) return undefined
-    for (let tag = end; tag < frame.length; tag++) if (frame[tag] !== 0) return undefined
-    const records = Buffer.allocUnsafe(lengthBytes)
-    frame.copy(records, 0, at, end)
-    return records
+    if (lengthBytes <= 0 || end + this.#suffixBytes !== frame.length) return false
+    for (let tag = end; tag < frame.length; tag++) if (frame[tag] !== 0) return false
+    return true
+  }
+
+  /** The records of a request of this kind in a copy of it, which begins at `at`. */
+  recordsIn(frame: Buffer, copy: Buffer, at: number): Buffer {
+    const records = this.#placeIn(frame)
+    return copy.subarray(at + records.at, at + records.at + records.lengthBytes)
+  }
+
+  #placeIn(frame: Buffer): { at: number; lengthBytes: number } {
+    let at = this.#prefix.length
+    if (!this.#isCompact) return { at: at + plainLengthBytes, lengthBytes: frame.readInt32BE(at) }
+    let length = 0
+    for (let shift = 0, isMore = true; isMore; shift += 7) {
+      const byte = frame[at++] ?? 0
+      isMore = byte >= 0x80 && shift < 28
+      length += (byte % 0x80) * 2 ** shift
+    }
+    return { at, lengthBytes: length - 1 }
   }
 
   /** The answer to a request of this kind whose records were taken: always the same memory, to be copied from at once. */
@@ -144,13 +150,48 @@ export class RepeatedProduces {
     return this.#known.length === 0
   }
 
-  /** The kind of a request, and its records. */
-  find(frame: Buffer): { readonly kind: RepeatedProduce; readonly records: Buffer } | undefined {
-    for (const kind of this.#known) {
-      const records = kind.recordsOf(frame)
-      if (records) return { kind, records }
+  /** Takes the next requests as long as they are of one known kind, up to `maxRequests` of them; undefined: the next one is not, or the client may not write there. */
+  takeRun(frames: FrameReader, maxRequests: number): ProduceRun | undefined {
+    const first = frames.peek()
+    const kind = first && this.#known.find((one) => one.isOf(first))
+    if (!first || !kind?.call.isAllowed('write', 'topic', kind.ref.topic)) return undefined
+    const taken: Buffer[] = []
+    for (let frame: Buffer | undefined = first; frame && kind.isOf(frame); frame = frames.peek()) {
+      // One copy for all: the next chunk is another memory.
+      if (taken.length === maxRequests || frame.buffer !== first.buffer) break
+      taken.push(frame)
+      frames.skip(frame.length)
     }
-    return undefined
+    return new ProduceRun(kind, taken)
+  }
+}
+
+/** Requests of one kind that came one behind the other. */
+export class ProduceRun {
+  readonly kind: RepeatedProduce
+  readonly requestBytes: number
+  /** What each request appends, all in one memory of their own. */
+  readonly batches: readonly Buffer[]
+  readonly #correlationIds: readonly number[]
+
+  /** `frames` lie in one memory. */
+  constructor(kind: RepeatedProduce, frames: readonly Buffer[]) {
+    const start = frames[0]?.byteOffset ?? 0
+    const last = frames.at(-1)
+    const copy = Buffer.allocUnsafe(last ? last.byteOffset + last.length - start : 0)
+    if (last) copy.set(new Uint8Array(last.buffer, start, copy.length))
+    this.kind = kind
+    this.requestBytes = copy.length
+    this.batches = frames.map((frame) => kind.recordsIn(frame, copy, frame.byteOffset - start))
+    this.#correlationIds = frames.map((frame) => frame.readInt32BE(correlationIdAt))
+  }
+
+  /** The answer to each request; an answer is to be copied from before the next is asked for. */
+  *answers(results: readonly (Appended | AppError)[]): Generator<Buffer, void, undefined> {
+    for (const [index, result] of results.entries()) {
+      const correlationId = this.#correlationIds[index] ?? 0
+      yield result instanceof AppError ? this.kind.refusal(correlationId, result) : this.kind.answer(correlationId, result)
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { LogAgent } from '#eventlog/agent.ts'
-import type { Appended } from '#eventlog/appender.ts'
+import type { Appended } from '#eventlog/append-run.ts'
 import type { LogSettings } from '#eventlog/settings.ts'
 import type { AckLevel, TopicConfig } from '#eventlog/topic-config.ts'
 import { decodeBatch } from '#formats/kafka/records.ts'
