@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Socket } from 'node:net'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
@@ -255,8 +255,14 @@ function pipeOf(child: ChildProcess): Socket {
 
 function childEnvironment(): NodeJS.ProcessEnv {
   const passed = passedVariables.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
-  // Libav blocks a thread of the pool on each connection that it reads or writes; Node's default of 4 is soon used up.
-  return { ...Object.fromEntries(passed), UV_THREADPOOL_SIZE: '16' }
+  const cache = process.env['NODE_COMPILE_CACHE']
+  return {
+    ...Object.fromEntries(passed),
+    // Of its own: compiled code fits only a process with the same settings of V8. A start takes 0.2 s of a processor in place of 0.4.
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: join(cache, 'codec') }),
+    // Libav blocks a thread of the pool on each connection that it reads or writes; Node's default of 4 is soon used up.
+    UV_THREADPOOL_SIZE: '16',
+  }
 }
 
 function killGroup(pid: number, signal: NodeJS.Signals): void {

@@ -46,13 +46,13 @@ export class FrameReader {
     return frame.bytes
   }
 
-  /** The next frame where it lies, if all of it lies in one chunk: a view, to be copied from before the chunk is let go. Throws like `next`. */
+  /** The next frame where it lies: a view, to be copied from at once. Undefined when not all of it is in one chunk, and for what `next` refuses. */
   peek(): Buffer | undefined {
     const chunk = this.#chunks[0]
     if (!chunk || this.#frame || this.#prefixLength > 0) return undefined
     const at = this.#taken + prefixBytes
-    if (at > chunk.length) return undefined
-    const end = at + this.#sizeAt(chunk, this.#taken)
+    if (at > chunk.length || this.#findFault(chunk, this.#taken)) return undefined
+    const end = at + chunk.readInt32BE(this.#taken)
     return end > chunk.length ? undefined : chunk.subarray(at, end)
   }
 
@@ -91,14 +91,20 @@ export class FrameReader {
   }
 
   #sizeAt(bytes: Buffer, at: number): number {
+    const fault = this.#findFault(bytes, at)
+    if (fault) throw fault
+    return bytes.readInt32BE(at)
+  }
+
+  #findFault(bytes: Buffer, at: number): AppError | undefined {
     const sizeBytes = bytes.readInt32BE(at)
     if (bytes.readUInt16BE(at) === tlsHandshake) {
-      throw new AppError('MALFORMED', 'the client speaks TLS and this port does not; connect to kafka.tlsPort')
+      return new AppError('MALFORMED', 'the client speaks TLS and this port does not; connect to kafka.tlsPort')
     }
-    if (sizeBytes <= 0) throw new AppError('MALFORMED', `a frame of ${sizeBytes} bytes; this port speaks the Kafka protocol`)
+    if (sizeBytes <= 0) return new AppError('MALFORMED', `a frame of ${sizeBytes} bytes; this port speaks the Kafka protocol`)
     const maxBytes = this.#maxFrameBytes()
-    if (sizeBytes <= maxBytes) return sizeBytes
-    throw new AppError('LIMIT_EXCEEDED', `a request of ${sizeBytes} bytes is above the limit of ${maxBytes}; send less at once`)
+    if (sizeBytes <= maxBytes) return undefined
+    return new AppError('LIMIT_EXCEEDED', `a request of ${sizeBytes} bytes is above the limit of ${maxBytes}; send less at once`)
   }
 }
 

@@ -12,6 +12,8 @@ export type ProduceOptions = { readonly ack?: AckLevel; readonly timeoutMs: numb
 const correlationIdAt = 4
 const correlationIdEnd = 8
 const plainLengthBytes = 4
+/** The length in front of each request. */
+const framePrefixBytes = 4
 /** Answers have `log_start_offset` from this version on. */
 const oldestVersion = 5
 /** A longer beginning is not worth keeping. */
@@ -156,11 +158,13 @@ export class RepeatedProduces {
     const kind = first && this.#known.find((one) => one.isOf(first))
     if (!first || !kind?.call.isAllowed('write', 'topic', kind.ref.topic)) return undefined
     const taken: Buffer[] = []
+    let nextAt = first.byteOffset
     for (let frame: Buffer | undefined = first; frame && kind.isOf(frame); frame = frames.peek()) {
-      // One copy for all: the next chunk is another memory.
-      if (taken.length === maxRequests || frame.buffer !== first.buffer) break
+      // One copy for all: what does not lie behind the one before is for the next run.
+      if (taken.length === maxRequests || frame.buffer !== first.buffer || frame.byteOffset !== nextAt) break
       taken.push(frame)
       frames.skip(frame.length)
+      nextAt += frame.length + framePrefixBytes
     }
     return new ProduceRun(kind, taken)
   }
@@ -174,7 +178,7 @@ export class ProduceRun {
   readonly batches: readonly Buffer[]
   readonly #correlationIds: readonly number[]
 
-  /** `frames` lie in one memory. */
+  /** `frames` lie one behind the other in one memory. */
   constructor(kind: RepeatedProduce, frames: readonly Buffer[]) {
     const start = frames[0]?.byteOffset ?? 0
     const last = frames.at(-1)
