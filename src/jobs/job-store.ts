@@ -202,8 +202,8 @@ export interface JobStore {
   /** Ends leases of lost workers and stale tasks, and jobs whose deadline has passed. A bounded number at once. */
   sweep(): Promise<{ readonly lost: number; readonly stale: number } & Effects>
   /**
-   * After the database was away for longer than leases last: all leases that ran out meanwhile begin anew once, so that workers which went on working
-   * are not taken for lost.
+   * After the database was away for so long that leases ran out or are about to: all begin anew once, so that workers which went on working are not taken for
+   * lost before they are heard.
    */
   forgiveOutage(leaseMs: number): Promise<void>
   age(): Promise<void>

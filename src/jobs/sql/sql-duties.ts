@@ -51,14 +51,17 @@ export async function age({ database, policy }: Fleet): Promise<void> {
   })
 }
 
-/** Also what workers could not say meanwhile is taken as said: their tasks are neither stale nor without a holder. */
+/**
+ * Leases begin anew, also those that would end in a moment, before their workers are heard. What workers could not say meanwhile is taken as said: their tasks are
+ * neither stale nor without a holder.
+ */
 export async function forgiveOutage({ database }: Fleet, leaseMs: number): Promise<void> {
   await inTransaction(database, async (session) => {
     const { db } = session
     const now = await loadNowMs(session)
     const until = sql`cast(${now + leaseMs} as bigint)`
     const { rows } = await sql<{ id: string }>`
-      update nodes set lease_until_ms = ${until} where state <> 'lost' and lease_until_ms <= cast(${now} as bigint) returning id
+      update nodes set lease_until_ms = ${until} where state <> 'lost' and lease_until_ms < ${until} returning id
     `.execute(db)
     if (rows.length === 0) return
     await db
