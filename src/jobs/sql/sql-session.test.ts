@@ -21,6 +21,7 @@ test('of two transactions that wait for each other the one that PostgreSQL ends 
     await database.db.insertInto('scenarios').values({ name, spec: '0', created_at_ms: 0, updated_at_ms: 0 }).execute()
   }
   let tries = 0
+  let held = 0
   const bothHaveOne = Promise.withResolvers<void>()
   const count = async ({ db }: Session, name: string) => {
     await db
@@ -33,7 +34,8 @@ test('of two transactions that wait for each other the one that PostgreSQL ends 
     await inTransaction(database, async (session) => {
       tries += 1
       await count(session, names[0])
-      if (tries === 2) bothHaveOne.resolve()
+      held += 1
+      if (held === 2) bothHaveOne.resolve()
       await bothHaveOne.promise
       await count(session, names[1])
     })
