@@ -1,4 +1,5 @@
 /** A whole API server for tests: real streams, real recordings on a real disk, a real port. */
+import { join } from 'node:path'
 import { pino } from 'pino'
 import { Value } from 'typebox/value'
 import type { LogAgent } from '#eventlog/agent.ts'
@@ -7,6 +8,8 @@ import { eventsTopic, PlatformEvents } from '#eventlog/platform/platform-events.
 import { systemClock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
 import { systemTimers } from '#lib/timers.ts'
+import { segmentOpener } from '#live/archive/open-segment.ts'
+import { SegmentArchive } from '#live/archive/segment-archive.ts'
 import type { EventSink } from '#live/events.ts'
 import { StreamPackaging } from '#live/packaging.ts'
 import { Playback } from '#live/playback/playback.ts'
@@ -17,6 +20,7 @@ import { openIndex, packageInto, silentLog } from '#live/recorder/recording.fixt
 import type { SegmentQuery } from '#live/recorder/recording-index.ts'
 import { type StoredStream, StreamRegistry } from '#live/registry.ts'
 import { liveSettingsSchema } from '#live/settings.ts'
+import { DirectoryStore } from '#store/objects/directory-store.ts'
 import { openLog } from '../../test/support/log-agent.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
@@ -119,6 +123,8 @@ async function openServices(stack: AsyncDisposableStack) {
   const { path: directory } = stack.use(await temporaryDirectory())
   const { index } = stack.use(await openIndex())
   const rows = stack.use(new IndexWriter({ index, log: silentLog }))
+  const objects = await DirectoryStore.open({ directory: join(directory, 'objects'), clock: systemClock })
+  const archive = new SegmentArchive({ objects, directory })
   const log = await openLogServices(stack, directory)
   const events = {
     emit: ({ type, stream, ...data }: { type: string; stream: string }) => log.events.append({ type, subject: stream, data }),
@@ -141,9 +147,9 @@ async function openServices(stack: AsyncDisposableStack) {
       recordings: {
         find: (id: string) => index.find(id),
         list: (query: SegmentQuery) => index.list(query),
-        remove: (id: string) => deleteRecording({ directory, index, events }, id),
+        remove: (id: string) => deleteRecording({ directory, index, archive, events }, id),
       },
-      playback: new Playback({ index, directory, log: silentLog }),
+      playback: new Playback({ index, openSegment: segmentOpener({ directory, index, archive }), log: silentLog }),
       storage: {
         usage: () => index.usage(),
         findDiskSpace: async () => ({ path: directory, totalBytes: 1000, freeBytes: 500 }),

@@ -20,7 +20,7 @@ export const recordingsList = defineCommand({
     })
     if (options.json) return terminal.write(`${JSON.stringify(recordings, null, 2)}\n`)
     if (recordings.length === 0) return terminal.write('Nothing is recorded there.\n')
-    const rows = recordings.map(({ id, stream: name, startedAt, durationMs, sizeBytes, state }) => {
+    const rows = recordings.map(({ id, stream: name, startedAt, durationMs, sizeBytes, state, isOnDisk, archivedAt }) => {
       const length = formatDuration(durationMs)
       return [
         name,
@@ -28,6 +28,7 @@ export const recordingsList = defineCommand({
         length,
         formatBytes(sizeBytes),
         state === 'open' ? terminal.color('red', state) : state,
+        [...(isOnDisk ? ['disk'] : []), ...(archivedAt === undefined ? [] : ['archive'])].join(', '),
         id,
       ]
     })
@@ -41,5 +42,6 @@ const columns = [
   { title: 'LENGTH', align: 'right' },
   { title: 'SIZE', align: 'right' },
   { title: 'STATE' },
+  { title: 'WHERE' },
   { title: 'ID' },
 ] as const

@@ -21,11 +21,25 @@ export type StreamEvent =
       durationMs: number
       sizeBytes: number
     }
+  /** The archive has the whole file now. */
+  | { type: 'recording.archived'; stream: string; segmentId: string; sizeBytes: number }
+  /** The object store does not take files; they wait on the disk. Told once, until it takes them again. */
+  | { type: 'recording.archive-failed'; stream: string; code: string; message: string }
+  | { type: 'recording.archive-recovered'; stream: string; failedMs: number }
+  /** Deleted from the disk; the archive has it. */
+  | {
+      type: 'recording.freed'
+      stream: string
+      segmentId: string
+      reason: 'age' | 'size' | 'free-space'
+      sizeBytes: number
+    }
+  /** Nobody has it any more. `archive-age`: it was too old for the archive. */
   | {
       type: 'recording.deleted'
       stream: string
       segmentId: string
-      reason: 'age' | 'size' | 'free-space' | 'request'
+      reason: 'age' | 'size' | 'free-space' | 'archive-age' | 'request'
       sizeBytes: number
     }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { mock, test } from 'node:test'
 import { Value } from 'typebox/value'
 import { parseMediaPlaylist } from '#formats/hls/parse-media-playlist.ts'
 import { systemClock } from '#lib/clock.ts'
 import { createLog } from '#lib/log.ts'
+import { DirectoryStore } from '#store/objects/directory-store.ts'
 import { unitAt, video, videoTrack } from '../../test/support/media.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
@@ -27,7 +29,10 @@ async function open(file: FileStreams, stored = new Map<string, StoredStream>())
   const events: StreamEvent[] = []
   const sink = { emit: (event: StreamEvent) => void events.push(event) }
   const settings = Value.Parse(recordingsSettingsSchema, Value.Default(recordingsSettingsSchema, {}))
-  const recordings = stack.use(await Recordings.open({ directory, settings, index, events: sink, clock: systemClock, log }))
+  const objects = await DirectoryStore.open({ directory: join(directory, 'objects'), clock: systemClock })
+  const recordings = stack.use(
+    await Recordings.open({ directory, settings, index, objects, events: sink, clock: systemClock, log }),
+  )
   const registry = new StreamRegistry({
     settings: live,
     store: {

@@ -13,12 +13,22 @@ export const recordingPolicySchema = Type.Object(
     retentionHours: Type.Number({
       default: 24 * 7,
       minimum: 0,
-      description: 'Recordings older than this many hours are deleted; 0 keeps them.',
+      description: 'Recordings older than this many hours are deleted from the disk; 0 keeps them.',
     }),
     retentionMegabytes: Type.Number({
       default: 0,
       minimum: 0,
-      description: 'Oldest recordings of the stream are deleted above this size in MB (10^6 bytes); 0 is no limit.',
+      description: 'Oldest recordings of the stream are deleted from the disk above this size in MB (10^6 bytes); 0 is no limit.',
+    }),
+    archive: Type.Boolean({
+      default: false,
+      description:
+        'Copy each closed file to the object store. It is deleted from the disk only after that, and stays listed and playable from there.',
+    }),
+    archiveRetentionHours: Type.Number({
+      default: 0,
+      minimum: 0,
+      description: 'Recordings older than this many hours are deleted from the archive; 0 keeps them.',
     }),
   },
   { additionalProperties: false },

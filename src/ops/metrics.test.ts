@@ -30,8 +30,9 @@ function allSources() {
         stream === 'site/gate' ? [{ protocol: 'rtsp' }, { protocol: 'hls' }, { protocol: 'rtsp' }] : [],
     },
     storage: {
-      usage: async () => [{ stream: 'site/gate', sizeBytes: 5000, segmentCount: 2 }],
+      usage: async () => [{ stream: 'site/gate', sizeBytes: 5000, segmentCount: 2, waitingCount: 1, waitingMs: 90_000 }],
       findDiskSpace: async () => ({ totalBytes: 1000, freeBytes: 400 }),
+      archiveFailures: 3,
     },
     rtsp: { connectionCount: () => 7 },
   }
@@ -80,6 +81,9 @@ test('a scrape has the figures of streams, recordings, connections and the proce
     ['millrace_recording_state{stream="site/gate",state="recording"}', 1],
     ['millrace_recording_state{stream="site/gate",state="failed"}', 0],
     ['millrace_recording_disk_free_bytes', 400],
+    ['millrace_recording_archive_waiting_segments{stream="site/gate"}', 1],
+    ['millrace_recording_archive_waiting_seconds{stream="site/gate"}', 90],
+    ['millrace_recording_archive_failures_total', 3],
     ['millrace_rtsp_connections', 7],
   ] as const) {
     assert.equal(samples.get(key), value, key)
@@ -101,22 +105,25 @@ test('a scrape tells the present: a stream that is gone leaves nothing behind, a
 test('a source that fails or is absent costs only its own figures', async () => {
   const metrics = new Metrics({ version: '' })
   const away = () => Promise.reject(new Error('database away'))
-  metrics.attach({ ...allSources(), storage: { usage: away, findDiskSpace: away } })
+  metrics.attach({ ...allSources(), storage: { usage: away, findDiskSpace: away, archiveFailures: 0 } })
   const samples = parse(await metrics.text())
   assert.ok(samples.has('millrace_stream_online{stream="site/gate"}') && !samples.has('millrace_recording_disk_free_bytes'))
   assert.ok(!parse(await new Metrics({ version: '' }).text()).has('millrace_rtsp_connections'))
 })
 
-test('requests and deletions are counted by their labels', async () => {
+test('requests, and what is deleted and archived, are counted', async () => {
   const metrics = new Metrics({ version: '' })
   metrics.observe({ method: 'GET', route: '/api/v1/streams', status: 200, seconds: 0.03 })
   metrics.observe({ method: 'GET', route: '/hls/*', status: 200 })
   metrics.countDeleted({ reason: 'age', sizeBytes: 100 })
   metrics.countDeleted({ reason: 'age', sizeBytes: 50 })
+  metrics.countArchived({ sizeBytes: 70 })
   const samples = parse(await metrics.text())
   assert.equal(samples.get('millrace_http_requests_total{method="GET",route="/hls/*",status="200"}'), 1)
   assert.equal(samples.get('millrace_http_request_duration_seconds_count{method="GET",route="/api/v1/streams"}'), 1)
   assert.ok(!samples.has('millrace_http_request_duration_seconds_count{method="GET",route="/hls/*"}'))
   assert.equal(samples.get('millrace_recording_deleted_total{reason="age"}'), 2)
   assert.equal(samples.get('millrace_recording_deleted_bytes_total{reason="age"}'), 150)
+  assert.equal(samples.get('millrace_recording_archived_total'), 1)
+  assert.equal(samples.get('millrace_recording_archived_bytes_total'), 70)
 })

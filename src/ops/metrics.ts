@@ -23,7 +23,13 @@ export type StreamFigures = {
   readonly recording: { readonly state: string }
 }
 
-type StorageFigures = { readonly stream: string; readonly sizeBytes: number; readonly segmentCount: number }
+type StorageFigures = {
+  readonly stream: string
+  readonly sizeBytes: number
+  readonly segmentCount: number
+  readonly waitingCount: number
+  readonly waitingMs: number
+}
 type DiskFigures = { readonly totalBytes: number; readonly freeBytes: number }
 
 /** Where the figures come from, asked once a scrape. A part that does not run in this process is absent. */
@@ -35,6 +41,7 @@ export type MetricSources = {
   readonly storage?: {
     usage(): Promise<readonly StorageFigures[]>
     findDiskSpace(): Promise<DiskFigures | undefined>
+    readonly archiveFailures: number
   }
   readonly rtsp?: { connectionCount(): number }
   readonly database?: { loadBytes(): Promise<number> }
@@ -83,6 +90,8 @@ export class Metrics {
   readonly #requestSeconds: Histogram<'method' | 'route'>
   readonly #deleted: Counter<'reason'>
   readonly #deletedBytes: Counter<'reason'>
+  readonly #archived: Counter
+  readonly #archivedBytes: Counter
   #sources: MetricSources = {}
   #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined }
 
@@ -112,6 +121,16 @@ export class Metrics {
       name: 'millrace_recording_deleted_bytes_total',
       help: 'Bytes of recorded files deleted, by reason.',
       labelNames: ['reason'],
+      registers,
+    })
+    this.#archived = new Counter({
+      name: 'millrace_recording_archived_total',
+      help: 'Recorded files copied to the archive.',
+      registers,
+    })
+    this.#archivedBytes = new Counter({
+      name: 'millrace_recording_archived_bytes_total',
+      help: 'Bytes of recorded files copied to the archive.',
       registers,
     })
     this.#gauge('millrace_info', 'Always 1; the version is the label.', ['version'], () => [{ labels: { version }, value: 1 }])
@@ -155,6 +174,12 @@ export class Metrics {
   countDeleted({ reason, sizeBytes }: { reason: string; sizeBytes: number }): void {
     this.#deleted.inc({ reason })
     this.#deletedBytes.inc({ reason }, sizeBytes)
+  }
+
+  /** Counts a recorded file that the archive has now. */
+  countArchived({ sizeBytes }: { sizeBytes: number }): void {
+    this.#archived.inc()
+    this.#archivedBytes.inc(sizeBytes)
   }
 
   /** All of it in Prometheus' text format. Figures of a source that fails are left out. */
@@ -206,16 +231,32 @@ export class Metrics {
       this.#figures.disk ? [{ labels: {}, value: value(this.#figures.disk) }] : []
     this.#gauge(
       'millrace_recording_bytes',
-      'Bytes of recorded files.',
+      'Bytes of recorded files on the disk.',
       ['stream'],
       usage(({ sizeBytes }) => sizeBytes),
     )
     this.#gauge(
       'millrace_recording_segments',
-      'Recorded files.',
+      'Recorded files on the disk.',
       ['stream'],
       usage(({ segmentCount }) => segmentCount),
     )
+    this.#gauge(
+      'millrace_recording_archive_waiting_segments',
+      'Closed files that are to be archived and are not yet.',
+      ['stream'],
+      usage(({ waitingCount }) => waitingCount),
+    )
+    this.#gauge(
+      'millrace_recording_archive_waiting_seconds',
+      'How long the first of these waits; 0 when none does.',
+      ['stream'],
+      usage(({ waitingMs }) => waitingMs / 1000),
+    )
+    this.#counter('millrace_recording_archive_failures_total', 'Uploads to the archive that failed.', [], () => {
+      const { storage } = this.#sources
+      return storage ? [{ labels: {}, value: storage.archiveFailures }] : []
+    })
     this.#gauge(
       'millrace_recording_disk_free_bytes',
       'Free space where recordings go.',

@@ -9,6 +9,7 @@ import { StreamRegistry } from '#live/registry.ts'
 import { pullRtsp } from '#live/sources/rtsp/rtsp-source.ts'
 import type { ReaderStatus } from '#live/status.ts'
 import { deleteStreamRow, loadStreamRows, saveStreamRow } from '#live/stream-queries.ts'
+import type { ObjectStore } from '#store/objects/object-store.ts'
 import type { Database } from '#store/sql/schema.ts'
 import type { Settings } from './settings.ts'
 
@@ -21,10 +22,17 @@ type Deps = {
 }
 
 /** What is recorded, and the recorders of this node. */
-export function openRecordings({ settings, database, events, clock, log }: Deps): Promise<Recordings> {
+export function openRecordings({
+  settings,
+  database,
+  objects,
+  events,
+  clock,
+  log,
+}: Deps & { readonly objects: ObjectStore }): Promise<Recordings> {
   const directory = resolve(settings.recordings.directory ?? join(settings.server.dataDirectory, 'recordings'))
   const index = sqlRecordingIndex(database.db)
-  return Recordings.open({ directory, settings: settings.recordings, index, events, clock, log })
+  return Recordings.open({ directory, settings: settings.recordings, index, objects, events, clock, log })
 }
 
 type StreamDeps = Deps & {
@@ -63,6 +71,11 @@ export async function openStreams({
     },
   })
   await registry.open({ defaults: streamDefaults, streams: settings.streams })
-  recordings.startRetention((name) => registry.find(name)?.spec.recording)
+  recordings.startKeeping({
+    find: (name) => registry.all().get(name)?.declaration.spec.recording,
+    *all() {
+      for (const [name, { declaration }] of registry.all()) yield [name, declaration.spec.recording]
+    },
+  })
   return registry
 }

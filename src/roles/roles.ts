@@ -9,7 +9,7 @@ export const parts = {
   objects: { needs: [], sections: ['objects', 'server'], canRestart: false },
   log: { needs: ['database', 'objects'], sections: ['log'], canRestart: false },
   events: { needs: ['log'], sections: [], canRestart: false },
-  recordings: { needs: ['database', 'events'], sections: ['recordings'], canRestart: false },
+  recordings: { needs: ['database', 'objects', 'events'], sections: ['recordings'], canRestart: false },
   streams: { needs: ['database', 'events', 'recordings'], sections: ['live'], canRestart: false },
   rtsp: { needs: ['streams'], sections: ['rtsp'], canRestart: true },
   kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },

@@ -17,21 +17,36 @@ const allSteps = [
   { id: 1, name: 'streams-and-recordings' },
   { id: 2, name: 'event-log' },
   { id: 3, name: 'jobs' },
+  { id: 4, name: 'recording-archive' },
 ]
-/** In an order in which they can be dropped. */
-const tablesOfLastStep = [
-  'attempts',
-  'task_deps',
-  'tasks',
-  'task_classes',
-  'job_documents',
-  'jobs',
-  'nodes',
-  'fair_shares',
-  'duties',
-  'scenarios',
-  'job_log_lines',
-] as const
+/** A row of the step before the last. */
+const segment = {
+  id: 'segment',
+  stream: 'kept',
+  session_id: 'session',
+  path: 'kept/segment.mp4',
+  started_at_ms: 1,
+  ended_at_ms: 2,
+  duration_ms: 1,
+  size_bytes: 5_000_000_000,
+  init_size_bytes: 700,
+  is_discontinuity: 0,
+  state: 'closed',
+} as const
+
+/** As the database was before the last step. */
+async function takeBackLastStep(db: Kysely<Schema>): Promise<void> {
+  for (const index of ['disk_started', 'disk_stream', 'unarchived', 'archived'])
+    await db.schema.dropIndex(`recording_segments_${index}`).execute()
+  for (const column of ['is_on_disk', 'archived_at_ms'])
+    await db.schema.alterTable('recording_segments').dropColumn(column).execute()
+  await sql`delete from schema_migrations where id = ${allSteps.length}`.execute(db)
+}
+
+async function insertSegment(db: Kysely<Schema>): Promise<void> {
+  const columns = sql.join(Object.keys(segment).map((column) => sql.ref(column)))
+  await sql`insert into recording_segments (${columns}) values (${sql.join(Object.values(segment))})`.execute(db)
+}
 
 /** What the suite needs of an implementation. */
 export interface SqlServer extends AsyncDisposable {
@@ -75,13 +90,15 @@ export function sqlSuite(name: string, start: () => Promise<SqlServer>): void {
       {
         await using before = await open({ url })
         await insertStream(before.db, 'kept')
-        for (const table of tablesOfLastStep) await before.db.schema.dropTable(table).execute()
-        await sql`delete from schema_migrations where id = ${allSteps.length}`.execute(before.db)
+        await takeBackLastStep(before.db)
+        await insertSegment(before.db)
       }
       await using database = await open({ url })
       assert.deepEqual(await names(database.db), ['kept'])
       assert.deepEqual(await steps(database.db), allSteps)
-      for (const table of tablesOfLastStep) await database.db.selectFrom(table).selectAll().execute()
+      assert.deepEqual(await database.db.selectFrom('recording_segments').selectAll().execute(), [
+        { ...segment, is_on_disk: 1, archived_at_ms: null },
+      ])
     })
 
     test('its size is told in bytes, and grows', async () => {

@@ -81,6 +81,12 @@ export function playbackRoutes(app: App, { playback }: { playback: PlaybackServi
   })
 }
 
-function stretchView({ startedAtMs, endedAtMs, sizeBytes, segmentCount }: PlaybackStretch) {
-  return { startedAt: new Date(startedAtMs).toISOString(), endedAt: new Date(endedAtMs).toISOString(), sizeBytes, segmentCount }
+function stretchView({ startedAtMs, endedAtMs, sizeBytes, segmentCount, archivedUntilMs }: PlaybackStretch) {
+  return {
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: new Date(endedAtMs).toISOString(),
+    sizeBytes,
+    segmentCount,
+    ...(archivedUntilMs === undefined ? {} : { archivedUntil: new Date(archivedUntilMs).toISOString() }),
+  }
 }

@@ -19,7 +19,7 @@ export interface RecordingService {
   find(id: string): Promise<RecordingSegment | undefined>
   /** In the order of start, then id. */
   list(query: SegmentQuery): Promise<RecordingSegment[]>
-  /** Deletes the file and its row. Throws `RECORDING_NOT_FOUND`; `RECORDING_OPEN` while it is being written. */
+  /** Deletes the file on disk and in the archive. Throws `RECORDING_NOT_FOUND`; `RECORDING_OPEN` while it is being written. */
   remove(id: string): Promise<void>
 }
 
@@ -33,7 +33,12 @@ const schemas = {
     response: { 200: recordingListSchema, ...failures },
   },
   find: { tags, summary: 'One recorded file.', params, response: { 200: recordingViewSchema, ...failures } },
-  remove: { tags, summary: 'Deletes a recorded file.', params, response: { 204: noContentSchema, ...failures } },
+  remove: {
+    tags,
+    summary: 'Deletes a recorded file, also from the archive.',
+    params,
+    response: { 204: noContentSchema, ...failures },
+  },
 }
 
 export function recordingRoutes(app: App, { recordings }: { recordings: RecordingService }): void {
@@ -66,7 +71,8 @@ export function recordingRoutes(app: App, { recordings }: { recordings: Recordin
   })
 }
 
-function recordingView({ id, stream, startedAtMs, endedAtMs, durationMs, sizeBytes, state }: RecordingSegment): RecordingView {
+function recordingView(segment: RecordingSegment): RecordingView {
+  const { id, stream, startedAtMs, endedAtMs, durationMs, sizeBytes, state, isOnDisk, archivedAtMs } = segment
   return {
     id,
     stream,
@@ -75,6 +81,8 @@ function recordingView({ id, stream, startedAtMs, endedAtMs, durationMs, sizeByt
     durationMs,
     sizeBytes,
     state,
+    isOnDisk,
+    ...(archivedAtMs === undefined ? {} : { archivedAt: new Date(archivedAtMs).toISOString() }),
   }
 }
 

@@ -9,8 +9,8 @@ type DiskSpace = { readonly path: string; readonly totalBytes: number; readonly 
 
 /** What recordings take. */
 export interface StorageUsage {
-  /** Recorded bytes and files per stream. */
-  usage(): Promise<StreamUsage[]>
+  /** Bytes and files on the disk per stream. */
+  usage(): Promise<Pick<StreamUsage, 'sizeBytes' | 'segmentCount'>[]>
   /** The disk that recordings go to; undefined when it cannot be asked. */
   findDiskSpace(): Promise<DiskSpace | undefined>
 }
@@ -54,7 +54,7 @@ async function loadStatus(deps: StatusRouteDeps): Promise<Status> {
 }
 
 /** Undefined while the database is away: then the status matters most, and `parts` says why. */
-async function findUsage(storage: StorageUsage | undefined): Promise<StreamUsage[] | undefined> {
+async function findUsage(storage: StorageUsage | undefined): Promise<Awaited<ReturnType<StorageUsage['usage']>> | undefined> {
   try {
     return await storage?.usage()
   } catch {

@@ -9,6 +9,8 @@ export type BoxHeader = { readonly type: string; readonly sizeBytes: number; rea
 /** A file or object of which any stretch can be read. `read` gives fewer bytes only at the end. */
 export interface ByteSource {
   readonly sizeBytes: number
+  /** How much to read at once for pieces that are small and follow one another; absent: 8192. */
+  readonly windowBytes?: number
   read(position: number, length: number): Promise<Buffer>
 }
 
@@ -73,7 +75,7 @@ export class WindowedReader {
   #window: Buffer = Buffer.alloc(0)
   #windowAt = 0
 
-  constructor(source: ByteSource, windowBytes = 8192) {
+  constructor(source: ByteSource, windowBytes = source.windowBytes ?? 8192) {
     this.#source = source
     this.#windowBytes = windowBytes
   }

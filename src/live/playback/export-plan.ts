@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto'
 import { type Fragment, fragmentSamples, scanFragments, type TrackSamples } from '#formats/mp4/fragment-index.ts'
 import { type MediaRange, ProgressiveBuilder } from '#formats/mp4/progressive.ts'
 import type { MovieInit } from '#formats/mp4/read-init.ts'
-import { openFileSource } from '../recorder/file-source.ts'
+import type { OpenSegment } from '../archive/open-segment.ts'
 import { readRecordedHead } from '../recorder/recorded-file.ts'
 import type { RecordingSegment } from '../recorder/recording-index.ts'
-import { absolutePath } from '../recorder/segment-path.ts'
-import { readStretch } from './media-stretch.ts'
 
 /** Decode times of neighbouring files that differ by more have a gap between them, which is closed up. */
 const continuityToleranceMs = 100
@@ -16,16 +14,22 @@ export class ExportPlan {
   readonly head: Buffer
   readonly sizeBytes: number
   readonly etag: string
-  readonly #paths: readonly string[]
+  readonly #open: OpenSegment
+  readonly #files: readonly RecordingSegment[]
   readonly #ranges: RangeTable
 
-  constructor({ head, paths, ranges }: { head: Buffer; paths: readonly string[]; ranges: RangeTable }) {
+  constructor({ head, files, ranges, openSegment }: PlannedExport) {
     this.head = head
     this.sizeBytes = head.length + ranges.sizeBytes
-    this.#paths = paths
+    this.#files = files
+    this.#open = openSegment
     this.#ranges = ranges
     // The head has all sizes and places in it: with the names of the files it stands for every byte.
-    this.etag = createHash('sha256').update(head).update(paths.join('\n')).digest('base64url').slice(0, 27)
+    this.etag = createHash('sha256')
+      .update(head)
+      .update(files.map(({ path }) => path).join('\n'))
+      .digest('base64url')
+      .slice(0, 27)
   }
 
   /** Bytes of memory that the plan takes. */
@@ -38,10 +42,19 @@ export class ExportPlan {
     if (start < this.head.length) yield this.head.subarray(start, Math.min(end, this.head.length))
     const media = { start: Math.max(0, start - this.head.length), end: end - this.head.length }
     for (const { file, ranges } of this.#ranges.between(media)) {
-      await using source = await openFileSource(this.#paths[file] ?? '')
-      for (const { offset, sizeBytes } of ranges) yield* readStretch(source, offset, offset + sizeBytes)
+      const segment = this.#files[file]
+      if (!segment) continue
+      await using source = await this.#open(segment)
+      yield* source.media(ranges)
     }
   }
+}
+
+type PlannedExport = {
+  readonly head: Buffer
+  readonly files: readonly RecordingSegment[]
+  readonly ranges: RangeTable
+  readonly openSegment: OpenSegment
 }
 
 /** The stretches of source files that make up the media data, in order. */
@@ -109,15 +122,15 @@ export type ExportRange = { readonly fromMs: number; readonly toMs: number }
  * samples that are decoded before `toMs`; gaps are closed up.
  */
 export class ExportPlanner {
-  readonly #directory: string
+  readonly #open: OpenSegment
   readonly #range: ExportRange
   readonly #builder = new ProgressiveBuilder()
   readonly #ranges = new RangeTable()
-  readonly #paths: string[] = []
+  readonly #files: RecordingSegment[] = []
   #before: { sessionId: string; endMs: number } | undefined
 
-  constructor({ directory, range }: { directory: string; range: ExportRange }) {
-    this.#directory = directory
+  constructor({ openSegment, range }: { openSegment: OpenSegment; range: ExportRange }) {
+    this.#open = openSegment
     this.#range = range
   }
 
@@ -127,11 +140,10 @@ export class ExportPlanner {
 
   /** Throws `RECORDING_NOT_FOUND`, `TRUNCATED`, `MALFORMED`, `DISK_FAILED`: others may follow all the same; `LIMIT_EXCEEDED`. */
   async add(segment: RecordingSegment): Promise<void> {
-    const path = absolutePath(this.#directory, segment.path)
-    await using source = await openFileSource(path)
+    await using source = await this.#open(segment)
     const { init, mediaOffset } = await readRecordedHead(source)
     this.#builder.useInit(init)
-    this.#paths.push(path)
+    this.#files.push(segment)
     let firstMs: number | undefined
     /** Parts since the last keyframe at or before `fromMs`. */
     let held: Fragment[] = []
@@ -158,14 +170,14 @@ export class ExportPlanner {
   /** Call once, after the last `add`. */
   finish(): ExportPlan {
     const { head } = this.#builder.finish()
-    return new ExportPlan({ head, paths: this.#paths, ranges: this.#ranges })
+    return new ExportPlan({ head, files: this.#files, ranges: this.#ranges, openSegment: this.#open })
   }
 
   #take(fragment: Fragment, { segment, init, endMs }: { segment: RecordingSegment; init: MovieInit; endMs: number }): void {
     const tracks = fragmentSamples(fragment.moof, fragment.offset, init).map((track) => before(track, endMs))
     this.#joinTo(segment, fragment, tracks)
     for (const track of tracks) {
-      for (const range of this.#builder.add(track)) this.#ranges.add(this.#paths.length - 1, range)
+      for (const range of this.#builder.add(track)) this.#ranges.add(this.#files.length - 1, range)
     }
     this.#before = { sessionId: segment.sessionId, endMs: fragment.endMs }
   }

@@ -1,8 +1,7 @@
 import { scanFragments } from '#formats/mp4/fragment-index.ts'
-import { openFileSource } from '../recorder/file-source.ts'
+import type { OpenSegment } from '../archive/open-segment.ts'
 import { type RecordedHead, readRecordedHead } from '../recorder/recorded-file.ts'
 import type { RecordingSegment } from '../recorder/recording-index.ts'
-import { absolutePath } from '../recorder/segment-path.ts'
 
 /** Where one may start in a recorded file: a part that begins with a keyframe. */
 type KeyframePlace = { readonly offset: number; readonly startMs: number }
@@ -24,19 +23,19 @@ const bytesPerPlace = 64
  * on from where it ended the last time.
  */
 export class KeyframeIndexes {
-  readonly #directory: string
+  readonly #open: OpenSegment
   readonly #maxBytes: number
   /** Least recently used first. */
   readonly #known = new Map<string, KeyframeIndex>()
   readonly #loading = new Map<string, Promise<KeyframeIndex>>()
   #knownBytes = 0
 
-  constructor({ directory, maxBytes = defaultMaxBytes }: { directory: string; maxBytes?: number }) {
-    this.#directory = directory
+  constructor({ openSegment, maxBytes = defaultMaxBytes }: { openSegment: OpenSegment; maxBytes?: number }) {
+    this.#open = openSegment
     this.#maxBytes = maxBytes
   }
 
-  /** Throws `RECORDING_NOT_FOUND` when the file is gone, `TRUNCATED` or `MALFORMED` when its head is damaged, `DISK_FAILED`. */
+  /** Throws `RECORDING_NOT_FOUND` when the file is gone, `TRUNCATED` or `MALFORMED` when its head is damaged, `DISK_FAILED`, and what the object store throws. */
   async load(segment: RecordingSegment): Promise<KeyframeIndex> {
     const known = this.#known.get(segment.id)
     if (known && segment.state === 'closed' && known.endOffset >= segment.sizeBytes) {
@@ -49,8 +48,9 @@ export class KeyframeIndexes {
     return await loading
   }
 
-  async #read({ id, path }: RecordingSegment, known: KeyframeIndex | undefined): Promise<KeyframeIndex> {
-    await using source = await openFileSource(absolutePath(this.#directory, path))
+  async #read(segment: RecordingSegment, known: KeyframeIndex | undefined): Promise<KeyframeIndex> {
+    const { id } = segment
+    await using source = await this.#open(segment)
     const head = known?.head ?? (await readRecordedHead(source))
     const places = [...(known?.places ?? [])]
     let endOffset = known?.endOffset ?? head.mediaOffset

@@ -6,6 +6,7 @@ import { readProgressive } from '#formats/mp4/progressive.fixture.ts'
 import { systemClock } from '#lib/clock.ts'
 import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
 import { until } from '../../../test/support/until.ts'
+import { segmentOpener } from '../archive/open-segment.ts'
 import { IndexWriter } from '../recorder/index-writer.ts'
 import { Recorder } from '../recorder/recorder.ts'
 import type { RecordingSegment } from '../recorder/recording-index.ts'
@@ -16,6 +17,7 @@ import {
   eventList,
   media,
   type MediaOptions,
+  openArchive,
   openIndex,
   packager,
   silentLog,
@@ -32,6 +34,9 @@ async function bench(stretches: readonly MediaOptions[], { segmentSeconds = 4 } 
   const stack = new AsyncDisposableStack()
   const directory = stack.use(await temporaryDirectory()).path
   const { index } = stack.use(await openIndex())
+  const { archive, objectsDirectory } = await openArchive(directory)
+  stack.defer(() => rm(objectsDirectory, { recursive: true }))
+  const openSegment = segmentOpener({ directory, index, archive })
   const rows = stack.use(new IndexWriter({ index, log: silentLog }))
   const settings = { directory, flushMilliseconds: 50, sync: 'none' } as const
   const recorder = stack.use(
@@ -60,7 +65,9 @@ async function bench(stretches: readonly MediaOptions[], { segmentSeconds = 4 } 
     recorder,
     units,
     segments: await rowsOf(),
-    playback: new Playback({ index, directory, log: silentLog }),
+    playback: new Playback({ index, openSegment, log: silentLog }),
+    openSegment,
+
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
@@ -210,7 +217,7 @@ test('any range of an export is the same bytes, whoever asks first', async () =>
   await using whole = await b.playback.openExport({ stream })
   const bytes = await bytesOf(whole)
   assert.equal(bytes.length, whole.sizeBytes)
-  const fresh = new Playback({ index: b.index, directory: b.directory, log: silentLog })
+  const fresh = new Playback({ index: b.index, openSegment: b.openSegment, log: silentLog })
   await using again = await fresh.openExport({ stream })
   assert.deepEqual([again.etag, again.sizeBytes], [whole.etag, whole.sizeBytes])
   for (let start = 0; start < bytes.length; start += 997) {

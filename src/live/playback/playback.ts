@@ -1,28 +1,33 @@
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
-import { openFileSource } from '../recorder/file-source.ts'
+import type { OpenSegment } from '../archive/open-segment.ts'
+import { ahead } from '../recorder/concurrently.ts'
 import type { RecordingSegment } from '../recorder/recording-index.ts'
-import { absolutePath } from '../recorder/segment-path.ts'
 import { type ExportPlan, ExportPlanner } from './export-plan.ts'
 import { KeyframeIndexes } from './keyframe-index.ts'
-import { type RecordedMedia, readStretch } from './media-stretch.ts'
+import type { RecordedMedia } from './media-stretch.ts'
 import { type IndexedSegment, recordedPlaylist } from './playlist.ts'
 import { type PlaybackIndex, type PlaybackRange, segmentsIn } from './recorded-range.ts'
 import { type PlaybackStretch, recordedStretches } from './timeline.ts'
 
 export type PlaybackOptions = {
   readonly index: PlaybackIndex
-  readonly directory: string
+  readonly openSegment: OpenSegment
   readonly log: Logger
 }
 
+/** An archive that is away must not look like a gap. */
+const notOfTheFile: ReadonlySet<string> = new Set(['LIMIT_EXCEEDED', 'OBJECTS_UNAVAILABLE'])
+/** Of those in the archive each takes two requests. */
+const filesAtOnce = 8
 /** Plans of exports are kept for the next Range request of the same download. */
 const maxPlans = 4
 const maxPlanBytes = 128 * 2 ** 20
 
 /**
  * What was recorded, as something to look at: a timeline, an HLS playlist over byte ranges of the files, one MP4. Works on the file that
- * is being recorded too, up to its last flushed part. Everything but the timeline throws `RECORDING_NOT_FOUND` when nothing is there.
+ * is being recorded too, up to its last flushed part. Everything but the timeline throws `RECORDING_NOT_FOUND` when nothing is
+ * there, and what the object store throws for files that are in the archive alone.
  */
 export class Playback {
   readonly #options: PlaybackOptions
@@ -49,7 +54,7 @@ export class Playback {
   async openMedia(id: string): Promise<RecordedMedia> {
     const segment = await this.#options.index.find(id)
     if (!segment) throw new AppError('RECORDING_NOT_FOUND', `no recording has the id "${id}"; it may have been deleted`)
-    const source = await openFileSource(absolutePath(this.#options.directory, segment.path))
+    const source = await this.#options.openSegment(segment)
     try {
       const sizeBytes =
         segment.state === 'closed'
@@ -59,7 +64,7 @@ export class Playback {
         sizeBytes,
         etag: `${id}-${sizeBytes}`,
         fileName: fileNameOf(segment.stream, segment.startedAtMs),
-        read: ({ start, end }) => readStretch(source, start, Math.min(end, sizeBytes)),
+        read: ({ start, end }) => source.media([{ offset: start, sizeBytes: Math.min(end, sizeBytes) - start }]),
         [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
       }
     } catch (error) {
@@ -83,10 +88,11 @@ export class Playback {
   }
 
   async *#indexed(range: PlaybackRange): AsyncGenerator<IndexedSegment> {
-    for await (const segment of segmentsIn(this.#options.index, range)) {
+    const load = async (segment: RecordingSegment): Promise<IndexedSegment | undefined> => {
       const index = await this.#unlessDamaged(segment, () => this.#keyframes.load(segment))
-      if (index) yield { segment, index }
+      return index && { segment, index }
     }
+    for await (const indexed of ahead(segmentsIn(this.#options.index, range), filesAtOnce, load)) if (indexed) yield indexed
   }
 
   /** A file that was deleted meanwhile, or is damaged, is a gap. */
@@ -94,7 +100,7 @@ export class Playback {
     try {
       return await load()
     } catch (error) {
-      if (!(error instanceof AppError) || error.code === 'LIMIT_EXCEEDED') throw error
+      if (!(error instanceof AppError) || notOfTheFile.has(error.code)) throw error
       this.#options.log.warn({ path, code: error.code, reason: error.message }, 'recorded file left out of playback')
       return undefined
     }
@@ -121,7 +127,7 @@ export class Playback {
     { stream, fromMs = -Infinity, toMs = Infinity }: PlaybackRange,
     segments: readonly RecordingSegment[],
   ): Promise<ExportPlan> {
-    const planner = new ExportPlanner({ directory: this.#options.directory, range: { fromMs, toMs } })
+    const planner = new ExportPlanner({ openSegment: this.#options.openSegment, range: { fromMs, toMs } })
     for (const segment of segments) await this.#unlessDamaged(segment, () => planner.add(segment))
     if (planner.sampleCount === 0) {
       throw new AppError('RECORDING_NOT_FOUND', `nothing of "${stream}" is recorded in this range; see its timeline`)

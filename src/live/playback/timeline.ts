@@ -7,6 +7,8 @@ export type PlaybackStretch = {
   readonly endedAtMs: number
   readonly sizeBytes: number
   readonly segmentCount: number
+  /** The end of its last file that is in the archive alone; absent: all of it is on the disk. */
+  readonly archivedUntilMs?: number
 }
 
 /** The wall clock of frames jitters, and the rows of open files are updated now and then: less than this is no gap. */
@@ -23,9 +25,11 @@ export async function recordedStretches(index: Pick<PlaybackIndex, 'list'>, rang
     const last = stretches.at(-1)
     const { startedAtMs, sizeBytes } = segment
     const endedAtMs = endOf(segment)
+    const archived = segment.isOnDisk ? {} : { archivedUntilMs: endedAtMs }
     if (last && startedAtMs - last.endedAtMs <= gapToleranceMs) {
       stretches[stretches.length - 1] = {
-        startedAtMs: last.startedAtMs,
+        ...last,
+        ...archived,
         endedAtMs: Math.max(last.endedAtMs, endedAtMs),
         sizeBytes: last.sizeBytes + sizeBytes,
         segmentCount: last.segmentCount + 1,
@@ -35,7 +39,7 @@ export async function recordedStretches(index: Pick<PlaybackIndex, 'list'>, rang
         'LIMIT_EXCEEDED',
         `more than ${maxStretches} stretches of "${range.stream}" in this range; ask for a shorter one`,
       )
-    } else stretches.push({ startedAtMs, endedAtMs, sizeBytes, segmentCount: 1 })
+    } else stretches.push({ startedAtMs, endedAtMs, sizeBytes, segmentCount: 1, ...archived })
   }
   return stretches
 }

@@ -59,6 +59,7 @@ function openRow(at = epochMs): RecordingSegment {
     state: 'open',
     initSizeBytes: 0,
     isDiscontinuity: false,
+    isOnDisk: true,
   }
 }
 
@@ -164,6 +165,30 @@ test('rows without a file go, and a closed file that lost its end is cut and tol
     shorter && shorter.id === second.id && shorter.sizeBytes < second.sizeBytes - 10 && shorter.durationMs < second.durationMs,
   )
   assert.deepEqual(same, third)
+})
+
+test('of what the archive has, rows stay whatever has become of their files', async () => {
+  await using directory = await temporaryDirectory()
+  await using database = await openIndex()
+  const { index } = database
+  await record(directory.path, index)
+  const [freed, torn, whole] = await index.list({ limit: 100 })
+  assert.ok(freed && torn && whole)
+  for (const { id } of [freed, torn, whole]) await index.markArchived(id, epochMs)
+  // Killed between the deleting of the file and the telling of the index.
+  await rm(absolutePath(directory.path, freed.path))
+  await truncate(absolutePath(directory.path, torn.path), torn.sizeBytes - 10)
+  const heal = () => healRecordings({ directory: directory.path, index, log: silentLog })
+  const { freed: count, healed, removedRows, adopted, rows } = await heal()
+  assert.deepEqual([count, healed, removedRows, adopted, rows], [2, 0, 0, 0, 3])
+  const archived = { archivedAtMs: epochMs }
+  assert.deepEqual(await index.list({ limit: 100 }), [
+    { ...freed, ...archived, isOnDisk: false },
+    { ...torn, ...archived, isOnDisk: false },
+    { ...whole, ...archived },
+  ])
+  await assert.rejects(stat(absolutePath(directory.path, torn.path)))
+  assert.deepEqual([(await heal()).rows, (await index.list({ limit: 100 })).length], [1, 3])
 })
 
 test('10,000 closed files are checked without opening one', async (t) => {

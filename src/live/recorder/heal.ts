@@ -8,7 +8,7 @@ import { openFileSource } from './file-source.ts'
 import type { SegmentIdentity } from './identity-box.ts'
 import { readRecordedHead } from './recorded-file.ts'
 import { errnoOf } from './recording-disk.ts'
-import type { RecordingIndex, RecordingSegment } from './recording-index.ts'
+import type { RecordingIndex, RecordingSegment, SegmentPlace } from './recording-index.ts'
 import { absolutePath, segmentIdOf } from './segment-path.ts'
 
 export type HealOptions = {
@@ -26,6 +26,8 @@ export type HealReport = {
   /** Files that had no row. */
   readonly adopted: number
   readonly removedRows: number
+  /** Files that are gone or damaged, of which the archive has the whole. */
+  readonly freed: number
   /** Files without one whole part. */
   readonly removedFiles: number
   /** Bytes cut from files because they are no whole part. */
@@ -42,8 +44,8 @@ const deepest = 10
 
 /**
  * Makes index and files agree after a crash: run before anything records. Open rows are closed with what their file really holds; a torn
- * end is cut behind the last whole part; files without a row get one; rows without a file go. Closed rows whose size is right are left
- * alone without opening the file: 10,000 of them take about a second.
+ * end is cut behind the last whole part; files without a row get one; rows without a file go, unless the archive has it. Closed rows whose
+ * size is right are left alone without opening the file: 10,000 of them take about a second. What is in the archive alone is not looked at.
  */
 export async function healRecordings(options: HealOptions): Promise<HealReport> {
   const healing = new Healing(options)
@@ -55,7 +57,17 @@ export async function healRecordings(options: HealOptions): Promise<HealReport> 
 }
 
 class Healing {
-  readonly report = { rows: 0, files: 0, healed: 0, adopted: 0, removedRows: 0, removedFiles: 0, cutBytes: 0, failed: 0 }
+  readonly report = {
+    rows: 0,
+    files: 0,
+    healed: 0,
+    adopted: 0,
+    removedRows: 0,
+    freed: 0,
+    removedFiles: 0,
+    cutBytes: 0,
+    failed: 0,
+  }
   readonly #options: HealOptions
 
   constructor(options: HealOptions) {
@@ -64,16 +76,16 @@ class Healing {
 
   async checkRows(): Promise<void> {
     const { index, signal } = this.#options
-    for (let afterId = ''; ;) {
+    for (let after: SegmentPlace | undefined; ;) {
       signal?.throwIfAborted()
-      const rows = await index.page({ afterId, limit: rowsPerPage })
+      const rows = await index.pageOfDisk({ ...(after ? { after } : {}), limit: rowsPerPage })
       const last = rows.at(-1)
       if (!last) return
       const changes: Changes = { saved: [], removed: [] }
       await concurrently(rows, concurrentFiles, (row) => this.#guarded(row.path, () => this.#checkRow(row, changes)))
       await this.#apply(changes)
       this.report.rows += rows.length
-      afterId = last.id
+      after = last
     }
   }
 
@@ -91,8 +103,15 @@ class Healing {
   }
 
   async #checkRow(row: RecordingSegment, changes: Changes): Promise<void> {
-    const sizeBytes = await fileSize(absolutePath(this.#options.directory, row.path))
-    if (sizeBytes === undefined) {
+    const file = absolutePath(this.#options.directory, row.path)
+    const sizeBytes = await fileSize(file)
+    if (row.archivedAtMs !== undefined) {
+      if (sizeBytes === row.sizeBytes) return
+      // The archive has the whole of it.
+      await rm(file, { force: true })
+      await this.#options.index.forgetFile(row.id)
+      this.report.freed += 1
+    } else if (sizeBytes === undefined) {
       changes.removed.push(row.id)
       this.report.removedRows += 1
     } else if (row.state === 'open' || sizeBytes !== row.sizeBytes) {
@@ -166,6 +185,7 @@ function closed(
     state: 'closed',
     initSizeBytes,
     isDiscontinuity,
+    isOnDisk: true,
   }
 }
 

@@ -11,7 +11,7 @@ const backoff = (): Backoff => new Backoff({ firstMs: 5, maxMs: 20 })
 
 function row(id: string, sizeBytes = 1): RecordingSegment {
   const base = { id, stream: 'a', sessionId: 's', path: `${id}.mp4`, startedAtMs: 1, durationMs: 1, initSizeBytes: 1 }
-  return { ...base, sizeBytes, state: 'open', isDiscontinuity: false }
+  return { ...base, sizeBytes, state: 'open', isDiscontinuity: false, isOnDisk: true }
 }
 
 /** The index behind a database that is away while `isAway` says so. */

@@ -19,14 +19,16 @@ const closeAttempts = 5
 export class IndexWriter implements AsyncDisposable {
   readonly #index: Pick<RecordingIndex, 'save' | 'remove'>
   readonly #log: Logger
+  readonly #onClosed: (() => void) | undefined
   readonly #backoff: Backoff
   readonly #closing = new AbortController()
   /** By id; undefined: the row goes. */
   #pending = new Map<string, RecordingSegment | undefined>()
   #running: Promise<void> | undefined
 
-  constructor({ index, log, backoff = new Backoff({ firstMs: 500, maxMs: 30_000 }) }: IndexWriterOptions) {
+  constructor({ index, log, onClosed, backoff = new Backoff({ firstMs: 500, maxMs: 30_000 }) }: IndexWriterOptions) {
     this.#index = index
+    this.#onClosed = onClosed
     this.#log = log
     this.#backoff = backoff
   }
@@ -87,6 +89,7 @@ export class IndexWriter implements AsyncDisposable {
     // A row that changed meanwhile stays for the next write.
     for (const [id, segment] of batch) if (this.#pending.get(id) === segment) this.#pending.delete(id)
     this.#backoff.reset()
+    if (saved.some(({ state }) => state === 'closed')) this.#onClosed?.()
     return true
   }
 
@@ -101,5 +104,7 @@ export class IndexWriter implements AsyncDisposable {
 export type IndexWriterOptions = {
   readonly index: Pick<RecordingIndex, 'save' | 'remove'>
   readonly log: Logger
+  /** Closed segments are in the index that were not before. */
+  readonly onClosed?: () => void
   readonly backoff?: Backoff
 }

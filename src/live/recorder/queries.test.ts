@@ -19,6 +19,7 @@ function segment(
     startedAtMs: from,
     initSizeBytes: 700,
     isDiscontinuity: id === 'b',
+    isOnDisk: true,
   }
   if (to === undefined) return { ...base, durationMs: 0, sizeBytes: 1, state: 'open' }
   // Beyond 32 bits: sizes and times are 64-bit numbers on both databases.
@@ -73,21 +74,67 @@ function indexSuite(
       ] as const
       for (const [query, expected] of cases) assert.equal(ids(await index.list({ ...query, limit: 10 })), expected)
       assert.equal(ids(await index.list({ limit: 2 })), 'ab')
-      assert.equal(ids(await index.page({ afterId: 'b', limit: 2 })), 'cd')
+      assert.equal(ids(await index.pageOfDisk({ limit: 3 })), 'abd')
+      assert.equal(ids(await index.pageOfDisk({ after: { startedAtMs: 100, id: 'b' }, limit: 2 })), 'dc')
     })
 
     test('sums up by stream, names the oldest closed, knows ids, removes', async () => {
       await using filledIndex = await filled()
       const { index } = filledIndex
       assert.deepEqual(await index.usage(), [
-        { stream: 'a', sizeBytes: 15_000_000_001, segmentCount: 4 },
-        { stream: 'site/gate', sizeBytes: 5_000_000_000, segmentCount: 1 },
+        { stream: 'a', sizeBytes: 15_000_000_001, segmentCount: 4, unarchivedCount: 3, unarchivedSinceMs: 150 },
+        { stream: 'site/gate', sizeBytes: 5_000_000_000, segmentCount: 1, unarchivedCount: 1, unarchivedSinceMs: 250 },
       ])
       assert.equal(ids(await index.oldestClosed({ limit: 10 })), 'abdc')
       assert.equal(ids(await index.oldestClosed({ stream: 'a', endedBeforeMs: 201, limit: 10 })), 'ab')
       assert.deepEqual(await index.findKnownIds(['a', 'x', 'e']), new Set(['a', 'e']))
       await index.remove(['a', 'e', 'x'])
       assert.equal(ids(await index.list({ limit: 10 })), 'bdc')
+    })
+
+    test('where a segment is kept: on the disk, in the archive, in both, and then nowhere', async () => {
+      await using filledIndex = await filled()
+      const { index } = filledIndex
+      assert.equal(await index.markArchived('b', 1_900_000_000_000), true)
+      assert.equal(await index.markArchived('nope', 1), false)
+      // Rows that are written late know nothing of the archive.
+      await index.save([segment('b', { from: 100, to: 200 })])
+      assert.deepEqual(await index.find('b'), { ...segment('b', { from: 100, to: 200 }), archivedAtMs: 1_900_000_000_000 })
+      assert.equal(await index.forgetFile('b'), true)
+      await index.save([segment('b', { from: 100, to: 200 })])
+      const { isOnDisk, archivedAtMs } = (await index.find('b')) ?? assert.fail()
+      assert.deepEqual([isOnDisk, archivedAtMs], [false, 1_900_000_000_000])
+      assert.equal(await index.forgetArchived('b'), false)
+      assert.equal(await index.find('b'), undefined)
+      await index.markArchived('c', 1)
+      assert.equal(await index.forgetArchived('c'), true)
+      assert.deepEqual(await index.find('c'), segment('c', { from: 200, to: 300 }))
+      assert.equal(await index.forgetFile('c'), false)
+      assert.equal(await index.find('c'), undefined)
+    })
+
+    test('what is in the archive alone counts for nothing on the disk, and is listed with the rest', async () => {
+      await using filledIndex = await filled()
+      const { index } = filledIndex
+      for (const id of ['a', 'd']) await index.markArchived(id, 1)
+      await index.forgetFile('a')
+      assert.deepEqual(
+        (await index.usage()).map(({ segmentCount, unarchivedCount }) => [segmentCount, unarchivedCount]),
+        [
+          [3, 2],
+          [1, 0],
+        ],
+      )
+      assert.equal(ids(await index.list({ limit: 10 })), 'abdce')
+      assert.equal(ids(await index.pageOfDisk({ limit: 10 })), 'bdce')
+      assert.equal(ids(await index.oldestClosed({ limit: 10 })), 'bdc')
+      assert.equal(ids(await index.oldestClosed({ unarchivedBeforeMs: 0, limit: 10 })), 'd')
+      assert.equal(ids(await index.oldestClosed({ unarchivedBeforeMs: 201, limit: 10 })), 'bd')
+      assert.equal(ids(await index.unarchived({ streams: ['a', 'site/gate'], limit: 10 })), 'bc')
+      assert.equal(ids(await index.unarchived({ streams: ['a'], endedAfterMs: 200, limit: 10 })), 'c')
+      assert.equal(ids(await index.unarchived({ streams: [], limit: 10 })), '')
+      assert.equal(ids(await index.oldestArchived({ stream: 'a', endedBeforeMs: 151, limit: 10 })), 'a')
+      assert.equal(ids(await index.oldestArchived({ stream: 'a', endedBeforeMs: 150, limit: 10 })), '')
     })
 
     test('thousands of rows in one call', async () => {

@@ -245,7 +245,7 @@ export class Recorder implements PackagerListener, AsyncDisposable {
     const initSizeBytes = part.init.bytes.length
     const current: OpenFile = {
       init: part.init,
-      segment: { ...identity, path, durationMs: 0, sizeBytes: 0, state: 'open', initSizeBytes },
+      segment: { ...identity, path, durationMs: 0, sizeBytes: 0, state: 'open', initSizeBytes, isOnDisk: true },
       startMs: part.startMs,
       endMs: part.startMs,
       rowAtMs: -Infinity,

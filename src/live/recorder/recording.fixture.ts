@@ -1,8 +1,11 @@
 /** Media and a database for the tests of recorder and playback: real parts from the real packager. */
 import type { AccessUnit } from '#formats/media/access-unit.ts'
 import type { Track } from '#formats/media/track.ts'
+import { systemClock } from '#lib/clock.ts'
 import { createLog } from '#lib/log.ts'
+import { DirectoryStore } from '#store/objects/directory-store.ts'
 import { openDatabase } from '#store/sql/database.ts'
+import { type ArchiveObjects, SegmentArchive } from '../archive/segment-archive.ts'
 import type { StreamEvent } from '../events.ts'
 import type { PackagerListener } from '../packager/cmaf.ts'
 import { Packager } from '../packager/packager.ts'
@@ -93,6 +96,15 @@ export async function openIndex(
 ): Promise<{ readonly index: RecordingIndex; [Symbol.asyncDispose](): Promise<void> }> {
   const database = await openDatabase({ url: path === undefined ? 'sqlite::memory:' : `sqlite://${path}`, log: silentLog })
   return { index: sqlRecordingIndex(database.db), [Symbol.asyncDispose]: async () => await database[Symbol.asyncDispose]() }
+}
+
+/** An archive of the recordings in `directory`, in another directory. */
+export async function openArchive(
+  directory: string,
+): Promise<{ readonly objects: ArchiveObjects; readonly archive: SegmentArchive; readonly objectsDirectory: string }> {
+  const objectsDirectory = `${directory}.objects`
+  const objects = await DirectoryStore.open({ directory: objectsDirectory, clock: systemClock })
+  return { objects, archive: new SegmentArchive({ objects, directory }), objectsDirectory }
 }
 
 export function eventList(): { readonly events: StreamEvent[]; emit(event: StreamEvent): void } {

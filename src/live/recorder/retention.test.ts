@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { pino } from 'pino'
 import { ManualClock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
 import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
@@ -9,16 +10,19 @@ import { until } from '../../../test/support/until.ts'
 import type { EventSink } from '../events.ts'
 import { deleteRecording } from './delete-segment.ts'
 import type { RecordingSegment } from './recording-index.ts'
-import { epochMs, eventList, openIndex, silentLog } from './recording.fixture.ts'
-import { Retention, type RetentionOptions } from './retention.ts'
+import { epochMs, eventList, openArchive, openIndex, silentLog } from './recording.fixture.ts'
+import { Retention, type RetentionOptions, type RetentionPolicy } from './retention.ts'
 import { absolutePath, segmentPath } from './segment-path.ts'
 
 const hourMs = 3_600_000
+const keepAll: RetentionPolicy = { retentionHours: 0, retentionMegabytes: 0, archive: false, archiveRetentionHours: 0 }
 
 async function bench(options: Partial<RetentionOptions> = {}) {
   const stack = new AsyncDisposableStack()
   const directory = stack.use(await temporaryDirectory()).path
   const { index } = stack.use(await openIndex())
+  const { archive, objectsDirectory } = await openArchive(directory)
+  stack.defer(() => rm(objectsDirectory, { recursive: true }))
   const events = eventList()
   const told: boolean[] = []
   const retention = stack.use(
@@ -26,7 +30,7 @@ async function bench(options: Partial<RetentionOptions> = {}) {
       directory,
       index,
       settings: { maxMegabytes: 0, minFreeMegabytes: 0 },
-      policyOf: () => ({ retentionHours: 0, retentionMegabytes: 0 }),
+      policyOf: () => keepAll,
       onDiskFull: (isFull) => void told.push(isFull),
       events,
       clock: new ManualClock(epochMs),
@@ -38,6 +42,7 @@ async function bench(options: Partial<RetentionOptions> = {}) {
   return {
     directory,
     index,
+    archive,
     events,
     told,
     retention,
@@ -51,7 +56,7 @@ async function bench(options: Partial<RetentionOptions> = {}) {
       const id = newId(startedAtMs)
       const path = segmentPath({ stream, startedAtMs, id })
       const ended = state === 'closed' ? { endedAtMs: startedAtMs + 60_000 } : {}
-      const rest = { durationMs: 60_000, sizeBytes: megabytes * 1e6, initSizeBytes: 700, isDiscontinuity: false }
+      const rest = { durationMs: 60_000, sizeBytes: megabytes * 1e6, initSizeBytes: 700, isDiscontinuity: false, isOnDisk: true }
       const segment: RecordingSegment = { id, stream, sessionId: 's', path, startedAtMs, ...ended, ...rest, state }
       await mkdir(dirname(absolutePath(directory, path)), { recursive: true })
       await writeFile(absolutePath(directory, path), 'x')
@@ -65,7 +70,7 @@ async function bench(options: Partial<RetentionOptions> = {}) {
 }
 
 test('by age: what ended before the limit goes, with its file and the directories it leaves empty', async () => {
-  await using b = await bench({ policyOf: (stream) => ({ retentionHours: stream === 'a/b' ? 24 : 0, retentionMegabytes: 0 }) })
+  await using b = await bench({ policyOf: (stream) => ({ ...keepAll, retentionHours: stream === 'a/b' ? 24 : 0 }) })
   const old = await b.put('a/b', 25)
   const young = await b.put('c', 25)
   const report = await b.retention.run()
@@ -76,7 +81,7 @@ test('by age: what ended before the limit goes, with its file and the directorie
 })
 
 test('by size: the oldest of the stream go until it fits, and open ones count but stay', async () => {
-  await using b = await bench({ policyOf: (stream) => ({ retentionHours: 0, retentionMegabytes: stream === 'a' ? 25 : 0 }) })
+  await using b = await bench({ policyOf: (stream) => ({ ...keepAll, retentionMegabytes: stream === 'a' ? 25 : 0 }) })
   const open = await b.put('a', 9, { megabytes: 10, state: 'open' })
   const [first, second, third] = [
     await b.put('a', 8, { megabytes: 10 }),
@@ -125,6 +130,63 @@ test('by free space: as many of the oldest as are missing', async () => {
   assert.deepEqual(b.told, [false])
 })
 
+const archiving: RetentionPolicy = { ...keepAll, archive: true }
+
+test('by age and size, of a stream that is archived: what the archive has leaves the disk, the rest waits', async () => {
+  for (const limit of [{ retentionHours: 1 }, { retentionMegabytes: 1 }]) {
+    await using b = await bench({ policyOf: () => ({ ...archiving, ...limit }) })
+    const waiting = await b.put('a/b', 6, { megabytes: 10 })
+    const archived = await b.put('a/b', 5, { megabytes: 10 })
+    await b.put('a/b', 4, { megabytes: 10 })
+    await b.index.markArchived(archived.id, epochMs)
+    const report = await b.retention.run()
+    assert.deepEqual(b.deleted(), [])
+    assert.deepEqual([report.archived, report.deletedBytes], [1, 10e6])
+    assert.deepEqual(
+      (await b.index.list({ limit: 10 })).map(({ isOnDisk }) => isOnDisk),
+      [true, false, true],
+    )
+    await assert.rejects(stat(absolutePath(b.directory, archived.path)))
+    assert.equal((await stat(absolutePath(b.directory, waiting.path))).isFile(), true)
+    // What is freed counts no more.
+    assert.equal((await b.retention.run()).deletedBytes, 0)
+  }
+})
+
+test('what is too old for the archive does not wait for it', async () => {
+  await using b = await bench({ policyOf: () => ({ ...archiving, retentionHours: 1, archiveRetentionHours: 5 }) })
+  const old = await b.put('a', 6)
+  const waiting = await b.put('a', 4)
+  await b.retention.run()
+  assert.deepEqual(b.deleted(), [[old.id, 'age']])
+  assert.deepEqual(await b.index.list({ limit: 10 }), [waiting])
+})
+
+test('by free space and size of all together: what the archive has goes first, then also what waits, with a warning', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) })
+  await using b = await bench({ settings: { maxMegabytes: 15, minFreeMegabytes: 0 }, policyOf: () => archiving, log })
+  const oldest = await b.put('a', 5, { megabytes: 10 })
+  const archived = await b.put('a', 4, { megabytes: 10 })
+  const young = await b.put('a', 3, { megabytes: 10 })
+  await b.index.markArchived(archived.id, epochMs)
+  await b.retention.run()
+  assert.deepEqual(b.deleted(), [[oldest.id, 'size']])
+  assert.deepEqual(
+    b.events.events.map(({ type }) => type),
+    ['recording.freed', 'recording.deleted'],
+  )
+  assert.deepEqual(
+    (await b.index.list({ limit: 10 })).map(({ id, isOnDisk }) => [id, isOnDisk]),
+    [
+      [archived.id, false],
+      [young.id, true],
+    ],
+  )
+  assert.equal(lines.length, 1)
+  assert.match(lines[0] ?? '', new RegExp(`"segmentId":"${oldest.id}".*before it was archived`))
+})
+
 test('a full disk with nothing to delete is told to the recorders, and so is room', async () => {
   let free = 0
   await using b = await bench({ settings: { maxMegabytes: 0, minFreeMegabytes: 100 }, freeBytes: async () => free })
@@ -148,7 +210,7 @@ test('between the runs, it runs when the disk is found below its floor', async (
 })
 
 test('a file that is gone already is no error, one that cannot be deleted does not hold up the others', async () => {
-  await using b = await bench({ policyOf: () => ({ retentionHours: 1, retentionMegabytes: 0 }) })
+  await using b = await bench({ policyOf: () => ({ ...keepAll, retentionHours: 1 }) })
   const gone = await b.put('a', 5)
   const stuck = await b.put('a', 4)
   const last = await b.put('a', 3)

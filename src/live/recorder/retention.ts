@@ -4,15 +4,15 @@ import { toAppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { EventSink } from '../events.ts'
 import type { RecordingPolicy, RecordingsSettings } from '../settings.ts'
-import { type DeleteReason, deleteSegment } from './delete-segment.ts'
+import { freeSegment, type FreeReason } from './delete-segment.ts'
 import { diskError } from './recording-disk.ts'
-import type { RecordingIndex, RecordingSegment } from './recording-index.ts'
+import type { OldestQuery, RecordingIndex, RecordingSegment } from './recording-index.ts'
 
-export type RetentionPolicy = Pick<RecordingPolicy, 'retentionHours' | 'retentionMegabytes'>
+export type RetentionPolicy = Pick<RecordingPolicy, 'retentionHours' | 'retentionMegabytes' | 'archive' | 'archiveRetentionHours'>
 
 export type RetentionOptions = {
   readonly directory: string
-  readonly index: Pick<RecordingIndex, 'usage' | 'oldestClosed' | 'remove'>
+  readonly index: Pick<RecordingIndex, 'usage' | 'oldestClosed' | 'forgetFile'>
   readonly settings: Pick<RecordingsSettings, 'maxMegabytes' | 'minFreeMegabytes'>
   /** Undefined for a stream that nobody declares any more: only what holds for all together applies to it. */
   readonly policyOf: (stream: string) => RetentionPolicy | undefined
@@ -27,7 +27,9 @@ export type RetentionOptions = {
 }
 
 export type RetentionReport = {
-  readonly deleted: Readonly<Record<Exclude<DeleteReason, 'request'>, number>>
+  readonly deleted: Readonly<Record<FreeReason, number>>
+  /** Of these, how many the archive has. */
+  readonly archived: number
   readonly deletedBytes: number
   readonly failed: number
   readonly freeBytes: number
@@ -42,8 +44,9 @@ const segmentsPerQuery = 100
 const freeSpaceRounds = 100
 
 /**
- * Deletes recordings that nobody wants kept: per stream by age and by size, then of all streams by total size and by free space; the
- * oldest first, never one that is being written.
+ * Deletes recordings from the disk that nobody wants kept there: per stream by age and by size, then of all streams by total size and by
+ * free space; the oldest first, never one that is being written. One that its stream wants archived waits for that, unless all together
+ * take too much: then those go first that the archive has.
  */
 export class Retention implements AsyncDisposable {
   readonly #options: RetentionOptions
@@ -118,7 +121,7 @@ export class Retention implements AsyncDisposable {
 }
 
 class RetentionRun {
-  readonly counts = { deleted: { age: 0, size: 0, 'free-space': 0 }, deletedBytes: 0, failed: 0 }
+  readonly counts = { deleted: { age: 0, size: 0, 'free-space': 0 }, archived: 0, deletedBytes: 0, failed: 0 }
   readonly #options: RetentionOptions
   readonly #isClosed: () => boolean
   /** What could not be deleted is not tried twice in one run. */
@@ -132,20 +135,22 @@ class RetentionRun {
   async limitStream(stream: string, sizeBytes: number): Promise<void> {
     const policy = this.#options.policyOf(stream)
     if (!policy) return
+    const nowMs = this.#options.clock.nowMs()
+    const query = { stream, ...(policy.archive ? { unarchivedBeforeMs: archivedFromMs(policy, nowMs) } : {}) }
     let restBytes = sizeBytes
     if (policy.retentionHours > 0) {
-      const endedBeforeMs = this.#options.clock.nowMs() - policy.retentionHours * 3_600_000
-      restBytes -= await this.#deleteWhile('age', { stream, endedBeforeMs }, () => true)
+      const endedBeforeMs = nowMs - policy.retentionHours * 3_600_000
+      restBytes -= await this.#deleteWhile('age', { ...query, endedBeforeMs }, () => true)
     }
     const limitBytes = policy.retentionMegabytes * megabyte
-    if (limitBytes > 0) await this.#deleteWhile('size', { stream }, (deletedBytes) => restBytes - deletedBytes > limitBytes)
+    if (limitBytes > 0) await this.#deleteWhile('size', query, (deletedBytes) => restBytes - deletedBytes > limitBytes)
   }
 
   async limitTotal(): Promise<void> {
     const limitBytes = this.#options.settings.maxMegabytes * megabyte
     if (limitBytes <= 0) return
     const totalBytes = (await this.#options.index.usage()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    await this.#deleteWhile('size', {}, (deletedBytes) => totalBytes - deletedBytes > limitBytes)
+    await this.#deleteOfAll('size', (deletedBytes) => totalBytes - deletedBytes > limitBytes)
   }
 
   /** Deletes until the floor is kept, asking the disk after each round; returns what is free in the end. */
@@ -155,17 +160,23 @@ class RetentionRun {
     let freeBytes = await freeBytesOf(directory)
     for (let round = 0; freeBytes < floorBytes && round < freeSpaceRounds; round++) {
       const missingBytes = floorBytes - freeBytes
-      const deletedBytes = await this.#deleteWhile('free-space', {}, (deleted) => deleted < missingBytes)
+      const deletedBytes = await this.#deleteOfAll('free-space', (deleted) => deleted < missingBytes)
       freeBytes = await freeBytesOf(directory)
       if (deletedBytes === 0) break
     }
     return freeBytes
   }
 
+  /** Of any stream: first what the archive has, then whatever there is. */
+  async #deleteOfAll(reason: FreeReason, isNeeded: (deletedBytes: number) => boolean): Promise<number> {
+    const archivedBytes = await this.#deleteWhile(reason, { unarchivedBeforeMs: 0 }, isNeeded)
+    return archivedBytes + (await this.#deleteWhile(reason, {}, (deletedBytes) => isNeeded(archivedBytes + deletedBytes)))
+  }
+
   /** Deletes the oldest as long as `isNeeded(bytes deleted by this call)`; returns these bytes. */
   async #deleteWhile(
-    reason: Exclude<DeleteReason, 'request'>,
-    query: { stream?: string; endedBeforeMs?: number },
+    reason: FreeReason,
+    query: Omit<OldestQuery, 'limit'>,
     isNeeded: (deletedBytes: number) => boolean,
   ): Promise<number> {
     let deletedBytes = 0
@@ -182,9 +193,11 @@ class RetentionRun {
   }
 
   /** False when the disk refused; the others are tried all the same. */
-  async #delete(segment: RecordingSegment, reason: Exclude<DeleteReason, 'request'>): Promise<boolean> {
+  async #delete(segment: RecordingSegment, reason: FreeReason): Promise<boolean> {
     try {
-      await deleteSegment(this.#options, segment, reason)
+      const isArchived = await freeSegment(this.#options, segment, reason)
+      if (isArchived) this.counts.archived += 1
+      else this.#warnOfLoss(segment, reason)
     } catch (error) {
       const { code, message } = toAppError(error)
       if (code !== 'DISK_FAILED') throw error
@@ -197,6 +210,21 @@ class RetentionRun {
     this.counts.deletedBytes += segment.sizeBytes
     return true
   }
+
+  /** The disk could not wait for the archive. */
+  #warnOfLoss({ id: segmentId, stream, path, endedAtMs = 0 }: RecordingSegment, reason: FreeReason): void {
+    const policy = this.#options.policyOf(stream)
+    if (!policy?.archive || endedAtMs < archivedFromMs(policy, this.#options.clock.nowMs())) return
+    this.#options.log.warn(
+      { segmentId, stream, path, reason },
+      'recording deleted before it was archived; the disk is too small for as long as the archive was away',
+    )
+  }
+}
+
+/** What ended before this does not go to the archive of a stream that has one. */
+function archivedFromMs({ archiveRetentionHours: hours }: RetentionPolicy, nowMs: number): number {
+  return hours > 0 ? nowMs - hours * 3_600_000 : 0
 }
 
 async function systemFreeBytes(directory: string): Promise<number> {

@@ -50,4 +50,8 @@ export type RecordingSegmentsTable = {
   /** 1: frames are missing before it, or the source changed. */
   is_discontinuity: number
   state: 'open' | 'closed'
+  /** 1: the file is in the recordings directory; 0: it was freed, and the archive has it. */
+  is_on_disk: number
+  /** When the whole file was in the object store; null: it is not. */
+  archived_at_ms: number | null
 }
