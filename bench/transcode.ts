@@ -1,7 +1,8 @@
 /**
  * One film of 1080p30 to H.264 and AAC: by a fleet (HLS and DASH, verified), by the `ffmpeg` command line, and by libav in one process, all with the same
  * settings of the encoder. Wall time, and CPU of everything that runs for it: server, workers, codec processes. Then how much faster two workers are than
- * one, each on a processor core of its own.
+ * one, each on a processor core of its own. Servers and workers run with the times and the environment that `bin/millrace` gives them, and have done a job of
+ * a few seconds before.
  *
  * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast]
  *
@@ -20,12 +21,12 @@ import { encoderOptions } from '#codec/process/transcode/encoder-options.ts'
 import { hasAvx512 } from '#codec/process/transcode/cpu.ts'
 import { threadsFor } from '#jobs/plan/encoder-choice.ts'
 import { ensureProgram } from '../test/support/ensure-program.ts'
-import { FleetApi, startControl, startWorker } from '../test/support/fleet.ts'
+import { FleetApi, shortTimes, startControl, startWorker } from '../test/support/fleet.ts'
 import type { Millrace } from '../test/support/program.ts'
 import { temporaryDirectory } from '../test/support/temp-directory.ts'
 import { grainyFilm } from './support/film.ts'
 import type { PlainOrder } from './support/plain-transcode.ts'
-import { endedChildrenCpuSeconds, treeCpuSeconds } from './support/process-usage.ts'
+import { childrenCpuSeconds, endedChildrenCpuSeconds, treeCpuSeconds } from './support/process-usage.ts'
 
 const run = promisify(execFile)
 const seconds = Number(process.argv[2] ?? 60)
@@ -35,7 +36,16 @@ const plainScript = fileURLToPath(new URL('support/plain-transcode.ts', import.m
 
 const size = { width: 1920, height: 1080 }
 const crf = 23
-const lookEveryMs = 500
+const lookEveryMs = 1000
+const warmSeconds = 6
+/** What `bin/millrace` sets, and no times that are for tests. */
+const env = {
+  ...Object.fromEntries(Object.keys(shortTimes).map((name) => [name, undefined])),
+  MILLRACE_WORKER_NICENESS: '0',
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../node_modules/.cache/millrace', import.meta.url)),
+  MALLOC_ARENA_MAX: '2',
+  UV_THREADPOOL_SIZE: '16',
+}
 const gopFrames = 60
 const audioBitsPerSecond = 128_000
 const threads = threadsFor(size)
@@ -51,7 +61,9 @@ const scenario = {
   pictures: false,
 }
 
-type Sample = { readonly wallSeconds: number; readonly cpuSeconds: number }
+/** `parts`: of a fleet, what of the CPU was whose. */
+type Sample = { readonly wallSeconds: number; readonly cpuSeconds: number; readonly parts?: Parts }
+type Parts = { readonly server: number; readonly workers: number; readonly codec: number }
 
 /** A program that ends when the film is done. */
 async function runProgram(command: string, argv: readonly string[]): Promise<Sample> {
@@ -82,26 +94,50 @@ type Fleet = { readonly chunkSeconds: number; readonly slots: number; readonly c
 
 /** A worker for each of the cores; `undefined`: on all of them. The film is in the object store before the clock starts. */
 async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fleet): Promise<Sample> {
-  await using control = await startControl()
+  await using control = await startControl({ env })
   await using stack = new AsyncDisposableStack()
-  const programs: Millrace[] = [control]
+  const workers: Millrace[] = []
   for (const core of cores) {
-    const worker = stack.use(await startWorker([control.url], { env: { MILLRACE_WORKER_SLOTS: String(slots) } }))
+    const worker = stack.use(await startWorker([control.url], { env: { ...env, MILLRACE_WORKER_SLOTS: String(slots) } }))
     if (core !== undefined) await run('taskset', ['-a', '-p', '-c', core, String(worker.process.pid)])
-    programs.push(worker)
+    workers.push(worker)
   }
   const api = new FleetApi(control)
   await api.untilWorking(cores.length)
   await api.addScenario({ ...scenario, name: 'bench', chunkSeconds: length })
+  await transcode(control, await grainyFilm({ seconds: warmSeconds, ...size }), () => {})
+  const cpu = (): Parts => cpuOf(control, workers)
+  let [startMs, before] = [performance.now(), cpu()]
+  await transcode(control, film, () => {
+    startMs = performance.now()
+    before = cpu()
+  })
+  const wallSeconds = (performance.now() - startMs) / 1000
+  const after = cpu()
+  const parts = {
+    server: after.server - before.server,
+    workers: after.workers - before.workers,
+    codec: after.codec - before.codec,
+  }
+  return { wallSeconds, cpuSeconds: parts.server + parts.workers + parts.codec, parts }
+}
+
+function cpuOf(control: Millrace, workers: readonly Millrace[]): Parts {
+  const pids = workers.map((worker) => worker.process.pid ?? 0)
+  const all = pids.reduce((sum, pid) => sum + treeCpuSeconds(pid), 0)
+  const codec = pids.reduce((sum, pid) => sum + childrenCpuSeconds(pid), 0)
+  return { server: treeCpuSeconds(control.process.pid ?? 0), workers: all - codec, codec }
+}
+
+/** Uploads a film and has it transcoded; `onUploaded` is called between. */
+async function transcode(control: Millrace, film: string, onUploaded: () => void): Promise<void> {
+  const api = new FleetApi(control)
   const client = new JobClient(new ApiClient(control.url))
   const object = await uploadSource({ api: client, file: film, onProgress: () => {}, signal: new AbortController().signal })
-  const cpu = () => programs.reduce((sum, program) => sum + treeCpuSeconds(program.process.pid ?? 0), 0)
-  const [startMs, before] = [performance.now(), cpu()]
+  onUploaded()
   const { id } = await api.submit({ scenario: 'bench', source: { object } })
   // Seldom: what the server does to answer counts, too.
   while ((await api.job(id)).state !== 'completed') await delay(lookEveryMs)
-  const wallSeconds = (performance.now() - startMs) / 1000
-  return { wallSeconds, cpuSeconds: cpu() - before }
 }
 
 await using directory = await temporaryDirectory()
@@ -112,14 +148,17 @@ const nameColumns = 32
 const figureColumns = 10
 const row = (name: string, figures: readonly string[]): void =>
   console.log(`${name.padEnd(nameColumns)} ${figures.map((figure) => figure.padStart(figureColumns)).join(' ')}`)
-const show = (name: string, { wallSeconds, cpuSeconds }: Sample, peers: readonly Sample[]): void =>
+const show = (name: string, { wallSeconds, cpuSeconds, parts }: Sample, peers: readonly Sample[]): void => {
+  const ratios = [0, 1].map((at) => cpuSeconds / (peers[at]?.cpuSeconds ?? Number.NaN))
+  const figures = [wallSeconds, cpuSeconds, ...ratios, ...(parts ? [parts.server, parts.workers, parts.codec] : [])]
   row(
     name,
-    [wallSeconds, cpuSeconds, ...peers.map((peer) => cpuSeconds / peer.cpuSeconds)].map((figure) => figure.toFixed(2)),
+    figures.map((figure) => (Number.isNaN(figure) ? '' : figure.toFixed(2))),
   )
+}
 
 console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
-row('', ['wall s', 'CPU s', '/ ffmpeg', '/ libav'])
+row('', ['wall s', 'CPU s', '/ ffmpeg', '/ libav', 'server', 'workers', 'codec'])
 const ffmpeg = await runFfmpeg(film, directory.path)
 show('ffmpeg command line', ffmpeg, [])
 const plain = await runPlain(film, directory.path)

@@ -24,6 +24,12 @@ export function treeCpuSeconds(root: number): number {
   return all.filter(({ pid }) => isInTree(pid)).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
 }
 
+/** The same of all that it started, without itself. */
+export function childrenCpuSeconds(root: number): number {
+  const [userTicks = 0, systemTicks = 0] = fieldsOf(`/proc/${root}/stat`).slice(11, 13).map(Number)
+  return treeCpuSeconds(root) - (userTicks + systemTicks) / ticksPerSecond
+}
+
 /** CPU of all children of this process that have ended, and of theirs. */
 export function endedChildrenCpuSeconds(): number {
   const [userTicks = 0, systemTicks = 0] = fieldsOf('/proc/self/stat').slice(13, 15).map(Number)

@@ -2,13 +2,6 @@ import { Type, type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
 
-/** The headers that the server sends to a codec process. A `request` is answered once, also after it was cancelled. */
-const toChildSchema = Type.Union([
-  Type.Object({ kind: Type.Literal('request'), id: Type.Integer(), method: Type.String(), params: Type.Unknown() }),
-  Type.Object({ kind: Type.Literal('cancel'), id: Type.Integer() }),
-])
-export type ToChild = Static<typeof toChildSchema>
-
 /** The headers that a codec process sends. `alive` comes every second from its event loop: a child without it hangs. */
 const fromChildSchema = Type.Union([
   Type.Object({ kind: Type.Literal('alive') }),
@@ -17,15 +10,6 @@ const fromChildSchema = Type.Union([
   Type.Object({ kind: Type.Literal('event'), value: Type.Unknown() }),
 ])
 export type FromChild = Static<typeof fromChildSchema>
-
-/** How often a codec process says that it is alive. */
-export const aliveIntervalMs = 1000
-
-/** Throws `MALFORMED` for anything that is no message to a codec process. */
-export function parseToChild(header: unknown): ToChild {
-  if (Check(toChildSchema, header)) return header
-  throw new AppError('MALFORMED', 'the server sent a message that no codec process knows')
-}
 
 /** Throws `MALFORMED` for anything that is no message of a codec process. */
 export function parseFromChild(header: unknown): FromChild {

@@ -26,6 +26,8 @@ const packageOrderSchema = Type.Object({
   outputDirectory: Type.String(),
 })
 
+export type PackedOrder = Static<typeof packageOrderSchema>
+
 const picturesOrderSchema = Type.Object({
   sourceUrl: Type.String(),
   timeline: timelineSchema,
@@ -42,27 +44,17 @@ const picturesOrderSchema = Type.Object({
   outputDirectory: Type.String(),
 })
 
-/** An order as it goes over the pipe. */
+/** An order as it goes over the pipe. Throws `MALFORMED` for one that does not follow its schema. */
 export function packOrder({ tracks, ...order }: PackageOrder): Buffer {
-  const packed: Static<typeof packageOrderSchema> = {
-    ...order,
-    tracks: tracks.map(({ inputs, ...track }) => ({ track, inputs: [...inputs] })),
-  }
+  const packed: PackedOrder = { ...order, tracks: tracks.map(({ inputs, ...track }) => ({ track, inputs: [...inputs] })) }
+  if (!Check(packageOrderSchema, packed)) throw new AppError('MALFORMED', 'an order to package that does not follow its schema')
   return Buffer.from(JSON.stringify(packed))
 }
 
 /** Throws `MALFORMED`. */
-export function unpackOrder(payload: Buffer): PackageOrder {
-  const value: unknown = JSON.parse(payload.toString())
-  if (!Check(packageOrderSchema, value)) throw new AppError('MALFORMED', 'an order to package that does not follow its schema')
-  return { ...value, tracks: value.tracks.map(({ track, inputs }) => ({ ...track, inputs })) }
-}
-
-/** Throws `MALFORMED`. */
-export function parsePicturesOrder(params: unknown): PicturesOrder {
-  if (!Check(picturesOrderSchema, params))
-    throw new AppError('MALFORMED', 'an order for pictures that does not follow its schema')
-  return { ...params, tiles: params.tiles }
+export function checkPicturesOrder(params: PicturesOrder): PicturesOrder {
+  if (Check(picturesOrderSchema, params)) return params
+  throw new AppError('MALFORMED', 'an order for pictures that does not follow its schema')
 }
 
 /** Pictures that were made: names in the output directory. */
@@ -71,15 +63,6 @@ export const picturesFactsSchema = Type.Object({
 })
 export type PicturesFacts = Static<typeof picturesFactsSchema>
 
-/** An input that is not what it should be: the track's name, and its place among the track's inputs. */
-const badInputsSchema = Type.Object({ inputs: Type.Array(Type.Object({ track: Type.String(), input: count })) })
-export type BadInputs = Static<typeof badInputsSchema>['inputs']
-
-/** The inputs that an error of packaging names; none where it is not their fault. */
-export function badInputsOf(error: unknown): BadInputs {
-  return error instanceof AppError && Check(badInputsSchema, error.details) ? error.details.inputs : []
-}
-
 /** How packaging ended. Failures that name inputs come as a value, for errors lose their details on the pipe. */
 const packageOutcomeSchema = Type.Union([
   Type.Object({ kind: Type.Literal('packaged'), facts: packageFactsSchema }),
@@ -87,7 +70,7 @@ const packageOutcomeSchema = Type.Union([
     kind: Type.Literal('bad-inputs'),
     isDamaged: Type.Boolean(),
     message: Type.String(),
-    inputs: badInputsSchema.properties.inputs,
+    inputs: Type.Array(Type.Object({ track: Type.String(), input: count })),
   }),
 ])
 export type PackageOutcome = Static<typeof packageOutcomeSchema>

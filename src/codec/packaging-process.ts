@@ -2,7 +2,14 @@ import { anySignal } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { backgroundAliveTimeoutMs, CodecChild } from './child.ts'
-import { factsOf, packOrder, parsePicturesFacts, parseProgress, type PicturesFacts } from './packaging-orders.ts'
+import {
+  checkPicturesOrder,
+  factsOf,
+  packOrder,
+  parsePicturesFacts,
+  parseProgress,
+  type PicturesFacts,
+} from './packaging-orders.ts'
 import type { PackageFacts, PackageOrder, PicturesOrder, TranscodeProgress } from './transcoding.ts'
 
 /** The longest that a timer of Node can wait: silence ends an order, not its length. */
@@ -59,7 +66,7 @@ export class PackagingProcess implements AsyncDisposable {
 
   /** Makes poster and tiles. Throws as `package` does, and the source's errors: `MALFORMED`, `UNSUPPORTED`, `SOURCE_SILENT`. */
   async pictures(order: PicturesOrder, options: PackagingRunOptions = {}): Promise<PicturesFacts> {
-    return parsePicturesFacts(await this.#request('pictures', { params: order }, options))
+    return parsePicturesFacts(await this.#request('pictures', { params: checkPicturesOrder(order) }, options))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

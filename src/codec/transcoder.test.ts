@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { createLog } from '#lib/log.ts'
 import { startFileServer } from '../../test/support/file-server.ts'
@@ -94,7 +94,11 @@ test('what is no film is refused with a code, and the process goes on', async ()
     ['http://127.0.0.1:1/none.mp4', ['SOURCE_UNREACHABLE']],
     ['http://192.0.2.1/film.mp4', ['UNSUPPORTED']],
     [`file://${path('plain.mp4')}`, ['UNSUPPORTED']],
-    [path('plain.mp4'), ['UNSUPPORTED']],
+    [relative(process.cwd(), path('plain.mp4')), ['UNSUPPORTED']],
+    [path('truncated.mp4'), ['TRUNCATED']],
+    [path('playlist.mp4'), ['MALFORMED', 'UNSUPPORTED']],
+    [path('concat.txt'), ['UNSUPPORTED', 'MALFORMED']],
+    [path('missing.mp4'), ['SOURCE_UNREACHABLE']],
     [`concat:${files.url}/plain.mp4`, ['UNSUPPORTED']],
   ]
   for (const [url, codes] of cases) {
@@ -109,7 +113,9 @@ test('what is no film is refused with a code, and the process goes on', async ()
     false,
     'a playlist was followed',
   )
-  assert.equal((await transcoder.probe(`${files.url}/plain.mp4`)).video?.frameCount, 100)
+  const overHttp = await transcoder.probe(`${files.url}/plain.mp4`)
+  assert.equal(overHttp.video?.frameCount, 100)
+  assert.deepEqual(await transcoder.probe(path('plain.mp4')), overHttp)
 })
 
 test('a server cannot send it elsewhere', async () => {

@@ -4,7 +4,7 @@ import { anySignal } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { backgroundAliveTimeoutMs, CodecChild } from './child.ts'
-import { parseTranscodeEvent, type TranscodeMethod, type TranscodeParams } from './transcode-orders.ts'
+import { parseParams, parseTranscodeEvent, type TranscodeMethod, type TranscodeParams } from './transcode-orders.ts'
 import {
   audioFactsSchema,
   chunkFactsSchema,
@@ -41,6 +41,8 @@ export type TranscodeOptions = {
   /** Ends the process: another is needed for the next order. */
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: TranscodeProgress) => void
+  /** Called while packets or frames move. */
+  readonly onMoved?: () => void
 }
 
 /**
@@ -124,9 +126,10 @@ export class TranscodeProcess implements AsyncDisposable {
   async #order<Method extends TranscodeMethod>(
     method: Method,
     params: TranscodeParams[Method],
-    { signal, onProgress }: TranscodeOptions,
+    { signal, onProgress, onMoved }: TranscodeOptions,
   ): Promise<unknown> {
     if (this.#onEvent) throw new AppError('INTERNAL', 'a transcode process takes one order at a time')
+    const checked = parseParams(method, params)
     const silent = new AbortController()
     const stopped = anySignal(signal, silent.signal)
     // Begins with the order's first event: until then the process starts, which may take long on a busy machine.
@@ -135,10 +138,11 @@ export class TranscodeProcess implements AsyncDisposable {
       const { progress } = parseTranscodeEvent(value)
       clearTimeout(timer)
       timer = setTimeout(() => silent.abort(this.#silence(method)), this.#silenceMs)
+      onMoved?.()
       if (progress) onProgress?.(progress)
     }
     try {
-      return (await this.#child.request(method, params, { timeoutMs: noTimeoutMs, signal: stopped })).value
+      return (await this.#child.request(method, checked, { timeoutMs: noTimeoutMs, signal: stopped })).value
     } catch (error) {
       if (stopped.aborted) await this[Symbol.asyncDispose]()
       throw error

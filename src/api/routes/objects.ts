@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import { AppError } from '#lib/errors.ts'
+import { objectPlaceSchema } from '#store/objects/object-place.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { checkPartSize, partRange } from '#store/objects/part-upload.ts'
 import type { ObjectTransfers } from '#store/objects/transfers.ts'
@@ -19,6 +20,8 @@ const querystring = Type.Object(
   { additionalProperties: false },
 )
 const config = { isOpen: true, isStreaming: true }
+const placeConfig = { isOpen: true }
+const tokenSchema = querystring.properties.token
 
 const schemas = {
   get: {
@@ -27,6 +30,14 @@ const schemas = {
     description: 'Takes one range, and If-Range.',
     querystring,
     response: { ...failures },
+  },
+  place: {
+    tags,
+    summary: 'Where the object of a signed URL lies as a file, for whoever sees the same directory.',
+    description:
+      'It is the same directory where its file `.unfinished/proof` holds `proof`. Stores that have no files answer UNSUPPORTED.',
+    body: Type.Object({ token: tokenSchema }, { additionalProperties: false }),
+    response: { 200: objectPlaceSchema, ...failures },
   },
   put: {
     tags,
@@ -37,13 +48,22 @@ const schemas = {
   },
 }
 
-/** /objects/transfer: the token in the URL is all that it takes, and permits one method on one object. */
+/** /objects/transfer: the token is all that it takes, and permits one method on one object. */
 export function objectRoutes(app: App, { objects, transfers }: ObjectRouteDeps): void {
   app.get('/objects/transfer', { schema: schemas.get, config }, async (request, reply) => {
     const transfer = transfers.verify(request.query.token)
     if (transfer.kind !== 'get') throw wrongMethod(request.method)
     const media = await openObjectMedia(objects, transfer.key)
     return await sendMedia(request, reply, media, { contentType: 'application/octet-stream', cacheControl: 'private, no-cache' })
+  })
+
+  app.post('/objects/transfer/place', { schema: schemas.place, config: placeConfig }, async (request) => {
+    const transfer = transfers.verify(request.body.token)
+    const place = await objects.place?.()
+    if (!place) throw new AppError('UNSUPPORTED', 'objects of this server are no files; use the URL')
+    if (transfer.kind === 'get') return { ...place, key: transfer.key }
+    const { key, uploadId, sizeBytes } = transfer.upload
+    return { ...place, key, upload: { uploadId, sizeBytes } }
   })
 
   void app.register(async (scope: App) => {

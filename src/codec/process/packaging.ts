@@ -1,9 +1,11 @@
 import { AV_LOG_ERROR } from 'node-av/constants'
 import { FFmpegError, Log, PosixError } from 'node-av/lib'
-import { badInputsOf, parsePicturesOrder, unpackOrder, type PackageOutcome } from '#codec/packaging-orders.ts'
+import { badInputsOf } from '#codec/bad-inputs.ts'
+import type { PackageOutcome } from '#codec/packaging-orders.ts'
 import type { TranscodeProgress } from '#codec/transcoding.ts'
 import { systemClock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
+import { packageOrder, picturesOrder } from './checked-orders.ts'
 import { packageWork } from './packaging/package.ts'
 import { makePictures } from './packaging/pictures.ts'
 import { ParentPort } from './parent-port.ts'
@@ -15,18 +17,18 @@ Log.setLevel(AV_LOG_ERROR)
 const parent = new ParentPort({
   package: async (_params, { payload, signal }) => ({ value: await outcomeOf(payload, signal) }),
   pictures: async (params, { signal }) => ({
-    value: await diskErrors(() => makePictures(parsePicturesOrder(params), run(signal))),
+    value: await diskErrors(() => makePictures(picturesOrder(params), run(signal))),
   }),
 })
 
 async function outcomeOf(payload: Buffer, signal: AbortSignal): Promise<PackageOutcome> {
   try {
-    return { kind: 'packaged', facts: await diskErrors(() => packageWork(unpackOrder(payload), run(signal))) }
+    return { kind: 'packaged', facts: await diskErrors(() => packageWork(packageOrder(payload), run(signal))) }
   } catch (error) {
     const inputs = badInputsOf(error)
     if (!(error instanceof AppError) || inputs.length === 0) throw error
     if (error.code !== 'INPUT_DAMAGED' && error.code !== 'ENCODE_DAMAGED') throw error
-    return { kind: 'bad-inputs', isDamaged: error.code === 'INPUT_DAMAGED', message: error.message, inputs }
+    return { kind: 'bad-inputs', isDamaged: error.code === 'INPUT_DAMAGED', message: error.message, inputs: [...inputs] }
   }
 }
 

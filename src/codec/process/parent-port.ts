@@ -1,7 +1,8 @@
 import { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { encodeFrame, FrameDecoder, type FramedMessage } from '#codec/frames.ts'
-import { aliveIntervalMs, parseToChild, type FromChild } from '#codec/messages.ts'
+import { aliveIntervalMs, parseToChild } from '#codec/child-messages.ts'
+import type { FromChild } from '#codec/messages.ts'
 import { toAppError } from '#lib/errors.ts'
 
 /** The descriptor that `CodecChild` opens for its child. */

@@ -1,6 +1,7 @@
 import { AV_LOG_ERROR } from 'node-av/constants'
 import { Log } from 'node-av/lib'
-import { parseParams, type TranscodeEvent } from '#codec/transcode-orders.ts'
+import type { TranscodeEvent } from '#codec/transcode-orders.ts'
+import { transcodeParams } from './checked-orders.ts'
 import { ParentPort, type Handled } from './parent-port.ts'
 import { encodeAudio } from './transcode/audio.ts'
 import { tryEncoders } from './transcode/encoders.ts'
@@ -16,21 +17,21 @@ process.env['SVT_LOG'] = '1'
 
 const parent = new ParentPort({
   probe: async (params, { signal }) => {
-    const { url, stallMs } = parseParams('probe', params)
+    const { url, stallMs } = transcodeParams('probe', params)
     return await withProgress(0, async (progress) => probeSource(url, { signal, stallMs, ...progress.hooks }))
   },
   encodeVideo: async (params, { signal }) => {
-    const { order, stallMs } = parseParams('encodeVideo', params)
+    const { order, stallMs } = transcodeParams('encodeVideo', params)
     const { num, den } = order.timeline.frameRate
     const seconds = ((order.range.endFrame - order.range.startFrame) * den) / num
     return await withProgress(seconds, async (progress) => encodeVideo(order, { signal, stallMs, ...progress.hooks }))
   },
   encodeAudio: async (params, { signal }) => {
-    const { order, stallMs } = parseParams('encodeAudio', params)
+    const { order, stallMs } = transcodeParams('encodeAudio', params)
     const seconds = order.durationMs / 1000
     return await withProgress(seconds, async (progress) => encodeAudio(order, { signal, stallMs, ...progress.hooks }))
   },
-  tryEncoders: async (params) => ({ value: tryEncoders(parseParams('tryEncoders', params).names) }),
+  tryEncoders: async (params) => ({ value: tryEncoders(transcodeParams('tryEncoders', params).names) }),
 })
 
 // There is nothing to tidy up: files that are not finished are known by that.

@@ -1,9 +1,9 @@
-import { createWriteStream } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants, createWriteStream } from 'node:fs'
+import { copyFile, mkdir, stat } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { badInputsOf } from '#codec/packaging-orders.ts'
+import { badInputsOf } from '#codec/bad-inputs.ts'
 import { PackagingProcess } from '#codec/packaging-process.ts'
 import type { PackageFacts, PackageOrder } from '#codec/transcoding.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
@@ -65,11 +65,17 @@ function packageOrder(spec: SpecOf<'package'>, { context: { urlOf }, outputDirec
 /** A picture of another task goes into what is published as it is. */
 async function fetchPicture(name: string, { context, outputDirectory }: Place): Promise<PackageFacts['files'][number]> {
   const path = join(outputDirectory, plainName(name))
-  const response = await fetch(context.urlOf(name), { signal: context.signal })
-  if (!response.ok || response.body === null) throw new AppError('SOURCE_UNREACHABLE', `picture "${name}" cannot be read`)
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(path), { signal: context.signal })
+  const location = context.urlOf(name)
+  if (isAbsolute(location)) await copyFile(location, path, constants.COPYFILE_FICLONE)
+  else await download(location, { name, path, signal: context.signal })
   const { size } = await stat(path)
   return { name: plainName(name), sizeBytes: size, contentType: contentTypeOf(name) }
+}
+
+async function download(url: string, { name, path, signal }: { name: string; path: string; signal: AbortSignal }): Promise<void> {
+  const response = await fetch(url, { signal })
+  if (!response.ok || response.body === null) throw new AppError('SOURCE_UNREACHABLE', `picture "${name}" cannot be read`)
+  await pipeline(Readable.fromWeb(response.body), createWriteStream(path), { signal })
 }
 
 function plainName(name: string): string {

@@ -25,13 +25,15 @@ export type SourceProxyOptions = {
 export type MountOptions = {
   readonly jobId: JobId
   readonly inputs: readonly InputFile[]
+  /** Inputs that are files here, by their names: they do not pass through the proxy. */
+  readonly paths?: ReadonlyMap<string, string>
   /** A fresh URL of the input with this name. */
   readonly refresh: (name: string, signal: AbortSignal) => Promise<string>
 }
 
 /** The inputs of one attempt of a task, at addresses that only its process knows. Disposing takes them away. */
 export interface SourceMount extends Disposable {
-  /** Address on loopback of the input with this name; throws `MALFORMED` when the task has none. */
+  /** Address on loopback, or path, of the input with this name; throws `MALFORMED` when the task has none. */
   urlOf(name: string): string
   /** Bytes that were given to libav so far. */
   readonly servedBytes: number
@@ -80,17 +82,20 @@ export class SourceProxy implements AsyncDisposable {
     return proxy
   }
 
-  mount({ jobId, inputs, refresh }: MountOptions): SourceMount {
+  mount({ jobId, inputs, paths = new Map(), refresh }: MountOptions): SourceMount {
     const token = randomBytes(16).toString('hex')
     let servedBytes = 0
     const onServed = (bytes: number): void => void (servedBytes += bytes)
-    const mounted = new Map(inputs.map((input) => [input.name, { ...this.#open(jobId, input, refresh), onServed }]))
+    const fetched = inputs.filter(({ name }) => !paths.has(name))
+    const mounted = new Map(fetched.map((input) => [input.name, { ...this.#open(jobId, input, refresh), onServed }]))
     this.#mounts.set(token, mounted)
     return {
       get servedBytes() {
         return servedBytes
       },
       urlOf: (name) => {
+        const path = paths.get(name)
+        if (path !== undefined) return path
         if (!mounted.has(name)) throw new AppError('MALFORMED', `the task names an input "${name}" and brings none of that name`)
         return `http://127.0.0.1:${this.#port}/${token}/${encodeURIComponent(name)}`
       },

@@ -3,6 +3,7 @@ import type { Logger } from '#lib/log.ts'
 import type { HeldTask, LeaseRef, WorkerRef } from '../job-store.ts'
 import type { FinishedUpload, WorkerTask } from '../worker-protocol.ts'
 import { failureReportOf, type FailureReport } from './failure-report.ts'
+import type { ObjectPlaces } from './object-places.ts'
 import { killGroup, limitProcess, type ProcessLimits } from './process-limits.ts'
 import type { Scratch } from './scratch.ts'
 import type { SourceMount, SourceProxy } from './source-proxy.ts'
@@ -23,6 +24,7 @@ export type RunDeps = {
   readonly client: Pick<WorkerClient, 'announceFiles' | 'findSource' | 'complete' | 'fail' | 'addressCount'>
   readonly scratch: Scratch
   readonly proxy: SourceProxy
+  readonly places: Pick<ObjectPlaces, 'findInputs' | 'adopt'>
   readonly runners: TaskRunners
   readonly logs: TaskLogs
   readonly log: Logger
@@ -109,12 +111,13 @@ export class TaskRun {
   }
 
   async #attempt(): Promise<Attempt> {
-    const { scratch, proxy, client } = this.#deps
+    const { scratch, proxy, places, client } = this.#deps
     const { taskId, fence, jobId, inputs } = this.task
     await using folder = await scratch.openFolder(`${taskId}.${fence}`)
     using mount = proxy.mount({
       jobId,
       inputs,
+      paths: await places.findInputs(inputs, this.#work.signal),
       refresh: (name, signal) => client.findSource(this.#worker, this.lease, { name, signal }),
     })
     try {
@@ -142,6 +145,7 @@ export class TaskRun {
       signal,
       urlOf: (name) => mount.urlOf(name),
       onProgress: (progress) => this.#progress.made(progress),
+      onMoved: () => this.#progress.touch(),
       onProcess: (pid) => {
         this.#pids.add(pid)
         watches.use(limitProcess(pid, this.#limits, (error) => this.giveUp(error)))
@@ -198,11 +202,12 @@ export class TaskRun {
   }
 
   async #upload({ files }: TaskResult): Promise<FinishedUpload[]> {
-    const { client } = this.#deps
+    const { client, places } = this.#deps
     const { signal } = this.#work
     return await uploadFiles({
       files,
       announce: (announced) => client.announceFiles(this.#worker, this.lease, { files: announced, signal }),
+      adopt: (url, path) => places.adopt(url, path, signal),
       isMovable: client.addressCount > 1,
       signal,
       onProgress: (sentBytes, totalBytes) => this.#progress.sent(sentBytes, totalBytes),

@@ -9,12 +9,14 @@ import type { LocalFile } from './upload.ts'
 export type RunContext = {
   /** Empty; whatever is in it is gone when the attempt is over. */
   readonly directory: string
-  /** Address on loopback of an input. */
+  /** Address on loopback, or path, of an input. */
   readonly urlOf: (name: string) => string
   /** When it fires, the runner ends its process and rejects. */
   readonly signal: AbortSignal
   /** Frames only grow. */
   readonly onProgress: (progress: TranscodeProgress) => void
+  /** Something shows that the attempt is alive, though no frame may be done: it reads. */
+  readonly onMoved: () => void
   /** To be called for each process that the runner starts, before it is given work. */
   readonly onProcess: (pid: number) => void
   readonly log: Logger

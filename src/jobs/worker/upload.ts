@@ -29,6 +29,8 @@ export type UploadOptions = {
   readonly announce: (files: readonly AnnouncedFile[]) => Promise<readonly Upload[]>
   /** There are other nodes of the API: when the one that gave the addresses is away, another gives fresh ones. */
   readonly isMovable?: boolean
+  /** Moves a whole file to where the URL of its first part leads; undefined where it must be sent. Absent: all are sent. */
+  readonly adopt?: (url: string, path: string) => Promise<string[] | undefined>
   readonly signal: AbortSignal
   /** Bytes that have arrived, more each time, of all. */
   readonly onProgress?: (sentBytes: number, totalBytes: number) => void
@@ -83,7 +85,8 @@ async function sendFile(
   digest.catch(() => undefined)
   let upload = first
   for (let renewals = 0; ; renewals++) {
-    const etags = await sendParts({ file, announced, upload }, options, onSent)
+    const sending = { file, announced, upload }
+    const etags = (await adoptFile(sending, options, onSent)) ?? (await sendParts(sending, options, onSent))
     if (etags) return { name: file.name, uploadId: upload.uploadId, etags, sizeBytes: announced.sizeBytes, sha256: await digest }
     if (renewals >= maxRenewals) {
       throw new AppError('OBJECTS_UNAVAILABLE', `the object store refuses "${file.name}" each time, also at fresh addresses`)
@@ -91,6 +94,18 @@ async function sendFile(
     const renewed = await options.announce([announced])
     upload = renewed.find(({ name }) => name === file.name) ?? missing(file.name)
   }
+}
+
+/** The ETags of all parts of a file that needs no sending. */
+async function adoptFile(
+  { file, announced, upload }: Sending,
+  { adopt }: UploadOptions,
+  onSent: (bytes: number) => void,
+): Promise<string[] | undefined> {
+  const [firstUrl] = upload.partUrls
+  const etags = firstUrl === undefined ? undefined : await adopt?.(firstUrl, file.path)
+  if (etags) onSent(announced.sizeBytes)
+  return etags
 }
 
 /** The ETags of all parts, or undefined when the addresses are not taken any more. */

@@ -10,12 +10,14 @@ export type WorkerServerDeps = {
   readonly port: number
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly status: () => WorkerStatus
+  /** Answers what is about profiles of the process; false: this is not. */
+  readonly answerProfile?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
   readonly log: Logger
 }
 
 /**
  * What a worker that runs by itself tells of itself: `/metrics` for Prometheus, `/health` (it lives: always 200 until it ends) and `/ready` (it takes work: 503
- * with the reason when it does not).
+ * with the reason when it does not); and profiles, if it is given somebody who takes them.
  */
 export class WorkerServer implements AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
@@ -60,11 +62,16 @@ export class WorkerServer implements AsyncDisposable {
 type Answer = { readonly status: number; readonly type: string; readonly body: string }
 
 async function answer(deps: WorkerServerDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { status, type, body } = await answerTo(deps, request).catch((error: unknown): Answer => {
+  try {
+    if (!(await deps.answerProfile?.(request, response))) send(response, await answerTo(deps, request))
+  } catch (error) {
     const { code, message, httpStatus } = toAppError(error)
     if (code === 'INTERNAL') deps.log.error({ err: error, path: request.url }, 'scrape of a worker failed')
-    return json(httpStatus, { code, message: code === 'INTERNAL' ? errorTable.INTERNAL.meaning : message })
-  })
+    send(response, json(httpStatus, { code, message: code === 'INTERNAL' ? errorTable.INTERNAL.meaning : message }))
+  }
+}
+
+function send(response: ServerResponse, { status, type, body }: Answer): void {
   response
     .writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' })
     .end(body)
@@ -83,7 +90,10 @@ async function answerTo({ metrics, status }: WorkerServerDeps, { url, method }: 
       return json(reason === undefined ? 200 : 503, reason === undefined ? { status: 'ok' } : { status: 'waiting', reason })
     }
     default:
-      throw new AppError('ROUTE_NOT_FOUND', `there is no ${method} ${url}; ask for /metrics, /health or /ready`)
+      throw new AppError(
+        'ROUTE_NOT_FOUND',
+        `there is no ${method} ${url}; ask for /metrics, /health, /ready or POST /api/v1/profiles/cpu`,
+      )
   }
 }
 

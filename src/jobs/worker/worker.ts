@@ -12,6 +12,7 @@ import { claimWork } from './claims.ts'
 import { CoolDown } from './cool-down.ts'
 import { keepAlive } from './heartbeats.ts'
 import { MachineLoad } from './load.ts'
+import { ObjectPlaces } from './object-places.ts'
 import { RunningTasks } from './running-tasks.ts'
 import { Scratch } from './scratch.ts'
 import { Slots } from './slots.ts'
@@ -92,7 +93,17 @@ export class Worker implements AsyncDisposable {
     const { client, runners, log } = deps
     this.#running = new RunningTasks({
       slots: this.slots,
-      deps: { ...parts, client, runners, log, logs: this.#logs, limits: options.limits, stallMs, stopGraceMs },
+      deps: {
+        ...parts,
+        places: new ObjectPlaces(log),
+        client,
+        runners,
+        log,
+        logs: this.#logs,
+        limits: options.limits,
+        stallMs,
+        stopGraceMs,
+      },
       onEnded: (run, outcome) => {
         this.#coolDown.note(outcome)
         this.#observer.onTaskEnded(run, outcome)

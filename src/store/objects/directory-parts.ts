@@ -1,9 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '#lib/errors.ts'
 import { codeOf, ignore, publish } from './directory-files.ts'
-import { checkEtags, partMismatch, partRange, partUpload, uploadNotFound, type PartUpload } from './part-upload.ts'
+import {
+  checkEtags,
+  checkUploadSize,
+  partMismatch,
+  partRange,
+  partUpload,
+  uploadNotFound,
+  type PartUpload,
+} from './part-upload.ts'
 
 /** The object as it grows, each part at its place: completing copies nothing. */
 const dataName = 'data'
@@ -54,6 +63,28 @@ export class DirectoryParts {
     const etag = `"${hash.digest('hex')}"`
     await writeTag(join(folder, String(part)), etag).catch(missing(key))
     return etag
+  }
+
+  /**
+   * Puts all parts at once: the file at `path`, which must not change any more, becomes the object; it is not copied where both lie on one file system. Gives the
+   * tags of the parts. Throws `TRUNCATED` and `LIMIT_EXCEEDED` for a file of another size, `OBJECT_NOT_FOUND` for an upload that is over.
+   */
+  async adopt(upload: PartUpload, path: string): Promise<string[]> {
+    const { key, uploadId, partCount } = upload
+    const folder = this.#folder(uploadId)
+    const tags = Array.from({ length: partCount }, (_, part) => join(folder, String(part)))
+    checkUploadSize(upload, (await stat(path)).size)
+    if (!(await hasSize(join(folder, dataName), upload))) throw uploadNotFound(key)
+    const adopted = join(folder, `${dataName}.${randomUUID()}`)
+    await link(path, adopted)
+      .catch(async () => copyFile(path, adopted, constants.COPYFILE_FICLONE))
+      .catch(missing(key))
+    await syncFile(adopted)
+    for (const tag of tags) await rm(tag, { force: true })
+    await rename(adopted, join(folder, dataName))
+    const etag = `"${randomUUID()}"`
+    for (const tag of tags) await writeTag(tag, etag).catch(missing(key))
+    return tags.map(() => etag)
   }
 
   /** Moves the object to `path`; false when the upload is over. Throws `TRUNCATED` when a part is not the one that is meant. */

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
@@ -26,9 +26,8 @@ import {
   type ObjectStore,
   type PutOptions,
 } from './object-store.ts'
+import { placeOf, proofName, temporaryFolder, type StorePlace } from './store-place.ts'
 
-/** Unfinished objects; no key can begin with a dot. */
-const temporaryFolder = '.unfinished'
 /** A file that nobody has written to for this long belongs to no running put, also of another process. */
 const leftoverAgeMs = 60 * 60_000
 /** Parts of an upload may be far apart: a worker that was away goes on with it. */
@@ -157,6 +156,13 @@ export class DirectoryStore implements ObjectStore {
     await this.#guard({ key }, () => this.#parts.remove(uploadId))
   }
 
+  async place(): Promise<StorePlace> {
+    return await this.#guard({}, async () => {
+      await this.#requireRoot()
+      return await placeOf(resolve(this.#root))
+    })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #path(key: string): string {
@@ -196,6 +202,7 @@ export class DirectoryStore implements ObjectStore {
     this.#sweptAtMs = this.#clock.nowMs()
     await mkdir(folder, { recursive: true })
     for (const name of await readdir(folder)) {
+      if (name === proofName) continue
       const path = join(folder, name)
       const entry = await stat(path).catch(ignore('ENOENT'))
       if (!entry) continue

@@ -4,7 +4,7 @@
  *   openObjectStore ─► directory-store.ts ─► directory-listing.ts, directory-parts.ts
  *                 └──► s3-store.ts ─► s3-parts.ts, s3-errors.ts
  *
- * Whoever has no way to the store itself moves bytes with the URLs of transfers.ts.
+ * Whoever has no way to the store itself moves bytes with the URLs of transfers.ts; on the same machine it may see the files themselves: store-place.ts.
  *
  * Keys are paths such as `library/asset/segment-1.m4s`; what is allowed is in object-key.ts. No key may be the folder of another.
  * Both keep the contract below; `test/conformance/objects-suite.ts` holds them to it.
@@ -12,6 +12,7 @@
 import type { Readable } from 'node:stream'
 import { AppError } from '#lib/errors.ts'
 import type { PartUpload } from './part-upload.ts'
+import type { StorePlace } from './store-place.ts'
 
 /** Bytes, or a stream with its exact length. The store owns the stream from the call on and destroys it in the end. */
 export type ObjectBody = Uint8Array | { readonly stream: Readable; readonly sizeBytes: number }
@@ -100,6 +101,8 @@ export interface ObjectStore extends AsyncDisposable {
   signGet?(key: string, options: SignOptions): Promise<string>
   /** An URL to PUT the part to, which answers with its tag in the header ETag. The body must have the exact size. */
   signPart?(upload: PartUpload, part: number, options: SignOptions): Promise<string>
+  /** For processes on the same machine, which then need not send bytes around. Absent: objects are no files. */
+  place?(): Promise<StorePlace>
 }
 
 export function sizeOf(body: ObjectBody): number {

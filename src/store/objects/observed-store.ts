@@ -24,6 +24,7 @@ export function observeObjectStore(
   }
   const signGet = store.signGet?.bind(store)
   const signPart = store.signPart?.bind(store)
+  const place = store.place?.bind(store)
 
   return {
     put: (key, body, options) => timed('put', () => store.put(key, body, options)),
@@ -39,6 +40,7 @@ export function observeObjectStore(
     // Signing asks nobody.
     ...(signGet ? { signGet } : {}),
     ...(signPart ? { signPart } : {}),
+    ...(place ? { place } : {}),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }

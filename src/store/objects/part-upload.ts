@@ -55,6 +55,13 @@ export function checkPartSize(upload: PartUpload, part: number, bodyBytes: numbe
   throw new AppError(bodyBytes < sizeBytes ? 'TRUNCATED' : 'LIMIT_EXCEEDED', message)
 }
 
+/** Throws `TRUNCATED` or `LIMIT_EXCEEDED` unless the whole object is of this size. */
+export function checkUploadSize({ key, sizeBytes }: PartUpload, fileBytes: number): void {
+  if (fileBytes === sizeBytes) return
+  const message = `the upload of "${key}" was begun with ${sizeBytes} bytes; the file has ${fileBytes}`
+  throw new AppError(fileBytes < sizeBytes ? 'TRUNCATED' : 'LIMIT_EXCEEDED', message)
+}
+
 /** Throws `REQUEST_INVALID` unless there is a tag for each part. */
 export function checkEtags({ key, partCount }: PartUpload, etags: readonly string[]): void {
   if (etags.length === partCount) return

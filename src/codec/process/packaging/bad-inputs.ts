@@ -1,7 +1,7 @@
-import { badInputsOf, type BadInputs } from '#codec/packaging-orders.ts'
+import { badInputsOf, type BadInputs } from '#codec/bad-inputs.ts'
 import type { PackageOrder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
-import type { ChunkStream } from '../transcode/chunk-stream.ts'
+import type { ChunkStream } from '../transcode/chunk-description.ts'
 import { openFirst, packetOrder, readInput, type OrderedTrack } from './stitched-track.ts'
 
 type Look = {

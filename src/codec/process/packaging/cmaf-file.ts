@@ -44,6 +44,7 @@ export class CmafFile implements AsyncDisposable {
   readonly #segments: Segment[] = []
   readonly #iframes: FileStretch[] = []
   readonly #hash = createHash('sha256')
+  #staging = Buffer.alloc(0)
   #sizeBytes: number
   #fragmentCount = 0
   #sampleCount = 0
@@ -129,10 +130,14 @@ export class CmafFile implements AsyncDisposable {
 
   /**
    * One write for a fragment: a copy of a few megabytes costs less than a vector of thousands of frames that may be taken in
-   * part.
+   * part. It goes into memory that is there already, for most of the cost of fresh memory is to get it.
    */
   async #append(chunks: readonly Buffer[]): Promise<void> {
-    await this.#file.appendFile(Buffer.concat(chunks))
+    const sizeBytes = chunks.reduce((sum, { length }) => sum + length, 0)
+    if (this.#staging.length < sizeBytes) this.#staging = Buffer.allocUnsafeSlow(sizeBytes)
+    let at = 0
+    for (const chunk of chunks) at += chunk.copy(this.#staging, at)
+    await this.#file.appendFile(this.#staging.subarray(0, sizeBytes))
   }
 }
 

@@ -1,23 +1,23 @@
-import { cutTicks, type Cuts } from './cuts.ts'
 import type { StitchedTrack } from './stitched-track.ts'
 
 /** Samples `first` to `end`, not included, in coding order. */
 export type SampleRange = { readonly first: number; readonly end: number }
 
+/** Of what begins with a keyframe, so many are decoded to see that it does: no codec holds back more pictures to put them in order. */
+const beginFrames = 16
+
 /**
- * What is decoded to verify a track: its first and last segment, and the groups of pictures on both sides of each joint of
- * chunks. Sound is cheap and decoded whole. Runs that touch are one, so that the decoder goes over a joint as in a player.
+ * What is decoded to verify a track: its first pictures, its last group of them, and at each joint of chunks the group before and the first pictures
+ * behind. Sound is cheap and decoded whole. Runs that touch are one, so that the decoder goes over a joint as in a player.
  */
-export function decodedRanges(
-  { order, timeBase, joints }: StitchedTrack,
-  { sampleCount, cuts }: { sampleCount: number; cuts: Cuts },
-): SampleRange[] {
+export function decodedRanges({ order, joints }: Pick<StitchedTrack, 'order' | 'joints'>, sampleCount: number): SampleRange[] {
   if (order.kind === 'audio') return [{ first: 0, end: sampleCount }]
-  const cutAt = (index: number) => Math.round(cutTicks(cuts, index, timeBase))
+  const { gopFrames } = order
+  const lastGroup = Math.floor(Math.max(0, sampleCount - 1) / gopFrames) * gopFrames
   const ranges = [
-    { first: 0, end: cutAt(1) },
-    ...joints.map((frame) => ({ first: frame - order.gopFrames, end: frame + order.gopFrames })),
-    { first: cutAt(cuts.segmentCount - 1), end: sampleCount },
+    // The first is the joint with nothing before it.
+    ...joints.map((frame) => ({ first: frame - gopFrames, end: frame + Math.min(beginFrames, gopFrames) })),
+    { first: lastGroup, end: sampleCount },
   ]
   return joined(ranges.map(({ first, end }) => ({ first: Math.max(0, first), end: Math.min(sampleCount, end) })))
 }

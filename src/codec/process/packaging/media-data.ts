@@ -1,7 +1,7 @@
 import { splitAnnexB } from '#formats/h264/annex-b.ts'
 import { h264NalType, h264NalTypes } from '#formats/h264/nal-unit.ts'
 import { h265NalType, h265NalTypes } from '#formats/h265/nal-unit.ts'
-import type { ChunkStream } from '../transcode/chunk-stream.ts'
+import type { ChunkStream } from '../transcode/chunk-description.ts'
 
 type Codec = ChunkStream['codec']
 

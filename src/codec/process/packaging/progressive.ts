@@ -23,7 +23,7 @@ const fileName = 'video.mp4'
  * the first picture.
  */
 export async function packageMp4(packaging: Packaging): Promise<Packaged> {
-  const { order, cuts, meter, signal } = packaging
+  const { order, meter, signal } = packaging
   const path = join(order.outputDirectory, fileName)
   await using stack = new AsyncDisposableStack()
   const tracks: Mp4Track[] = []
@@ -39,7 +39,7 @@ export async function packageMp4(packaging: Packaging): Promise<Packaged> {
     sampleCount,
     sha256,
     ...framesOf(track),
-    decoded: decodedRanges(track, { sampleCount, cuts }),
+    decoded: decodedRanges(track, sampleCount),
     pass: verifyPass(track.order.name),
   }))
   await verifyFile(path, expected, { meter, signal })

@@ -1,7 +1,8 @@
 import { Dictionary, FFmpegError, FormatContext, IOContext, Rational } from 'node-av/lib'
 import { readInit } from '#formats/mp4/read-init.ts'
 import { AppError } from '#lib/errors.ts'
-import { fillParameters, type ChunkStream } from '../transcode/chunk-stream.ts'
+import { fillParameters } from '../transcode/chunk-stream.ts'
+import type { ChunkStream } from '../transcode/chunk-description.ts'
 import { pureExtradata } from './media-data.ts'
 
 const bufferBytes = 1 << 16

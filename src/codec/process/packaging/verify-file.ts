@@ -191,6 +191,8 @@ class RangeDecoder implements Disposable {
     this.#context.pktTimebase = stream.timeBase
     this.#context.threadCount = decoderThreads
     FFmpegError.throwIfError(this.#context.setOption('err_detect', 'explode'), 'set up a decoder')
+    // Nobody looks at the pictures, and smoothing their edges finds no fault.
+    FFmpegError.throwIfError(this.#context.setOption('skip_loop_filter', 'all'), 'set up a decoder')
     FFmpegError.throwIfError(this.#context.open2Sync(codec), 'open a decoder')
   }
 

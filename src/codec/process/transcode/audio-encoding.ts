@@ -2,8 +2,9 @@ import { AVERROR_EOF, AV_SAMPLE_FMT_FLT, AV_SAMPLE_FMT_FLTP, type AVSampleFormat
 import { avChannelLayoutDefault, CodecContext, FFmpegError, Packet, PosixError, Rational, type Frame } from 'node-av/lib'
 import type { AudioEncoder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
-import type { ChunkPacket } from './chunk-file.ts'
-import { audioChunkStream, type ChunkStream } from './chunk-stream.ts'
+import type { ChunkPacket } from './chunk-format.ts'
+import { audioChunkStream } from './chunk-stream.ts'
+import type { ChunkStream } from './chunk-description.ts'
 import { findEncoder } from './video-encoding.ts'
 
 const needsMore = FFmpegError.AVERROR(PosixError.EAGAIN)

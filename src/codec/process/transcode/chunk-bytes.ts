@@ -2,6 +2,9 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { AppError } from '#lib/errors.ts'
 
+/** Of a file at once. */
+const readBytes = 1 << 20
+
 /** Bytes of a file or an HTTP answer, taken from front to end; holds little more than what is asked for. */
 export class ByteSource implements AsyncDisposable {
   /** Last part of the path, for messages. */
@@ -52,7 +55,8 @@ export class ByteSource implements AsyncDisposable {
 
 /** Opens a path or an `http:` address. Throws `INPUT_DAMAGED` for 404, `SOURCE_UNREACHABLE` for other failures of the connection. */
 export async function chunkBytes(location: string, signal: AbortSignal | undefined): Promise<ByteSource> {
-  if (!location.startsWith('http:')) return new ByteSource(basename(location), createReadStream(location, { signal }))
+  if (!location.startsWith('http:'))
+    return new ByteSource(basename(location), createReadStream(location, { signal, highWaterMark: readBytes }))
   const name = basename(new URL(location).pathname)
   const response = await fetch(location, { redirect: 'error', ...(signal ? { signal } : {}) }).catch((cause: unknown) => {
     throw new AppError('SOURCE_UNREACHABLE', `chunk "${name}" cannot be fetched: ${String(cause)}`, { cause })

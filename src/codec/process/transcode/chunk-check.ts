@@ -1,6 +1,6 @@
 import type { ChunkFacts, VideoOrder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
-import type { ChunkEnd, ChunkPacket } from './chunk-file.ts'
+import type { ChunkEnd, ChunkPacket } from './chunk-format.ts'
 
 /** Looks at every packet that an encoder makes for a chunk: says which belong to it, and that they are what was ordered. */
 export class ChunkCheck {
@@ -21,6 +21,11 @@ export class ChunkCheck {
 
   get frameCount(): number {
     return this.#frameCount
+  }
+
+  /** All of its frames are there. */
+  get isWhole(): boolean {
+    return this.#frameCount === this.totalFrames
   }
 
   /** Whether the packet belongs to the chunk. Throws `ENCODE_DAMAGED`. */
@@ -47,7 +52,7 @@ export class ChunkCheck {
 
   /** What became of the chunk. Throws `ENCODE_DAMAGED` when frames are missing. */
   facts({ sizeBytes, sha256 }: ChunkEnd): ChunkFacts {
-    if (this.#frameCount !== this.totalFrames) {
+    if (!this.isWhole) {
       throw this.#damaged(`there are ${this.#frameCount} frames instead of ${this.totalFrames}`)
     }
     const { num, den } = this.#order.timeline.frameRate

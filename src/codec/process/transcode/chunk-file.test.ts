@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { ChunkWriter, openChunk, type ChunkPacket } from './chunk-file.ts'
-import type { ChunkStream } from './chunk-stream.ts'
+import { openChunk } from './chunk-file.ts'
+import type { ChunkPacket } from './chunk-format.ts'
+import { ChunkWriter } from './chunk-writer.ts'
+import type { ChunkStream } from './chunk-description.ts'
 import { loadChunk, startWorkshop } from './transcode.fixture.ts'
 
 const stream: ChunkStream = {

@@ -1,107 +1,10 @@
 import { createHash } from 'node:crypto'
-import { open, type FileHandle } from 'node:fs/promises'
-import { Check } from 'typebox/value'
 import { Reader } from '#bytes/reader.ts'
-import { Writer } from '#bytes/writer.ts'
-import { AppError } from '#lib/errors.ts'
 import { chunkBytes, type ByteSource } from './chunk-bytes.ts'
-import { chunkStreamSchema, type ChunkStream } from './chunk-stream.ts'
+import { digestBytes, magic, packetFlags, packetHeadBytes, type ChunkEnd, type ChunkPacket } from './chunk-format.ts'
+import { isChunkStream, type ChunkStream } from './chunk-description.ts'
 
-// A chunk between the encoder and the packager. It is no format for players: MP4 moves times below zero and rewrites parameter sets, Matroska rounds times
-// to milliseconds, MPEG-TS has no AV1. Here everything comes back as it was.
-//
-//   'MRCHUNK1' | u32 length, description as JSON | packets | end
-//   packet     = u32 size (1…) | u8 flags | i64 pts | i64 dts | u32 duration | data
-//   end        = u32 0 | u32 number of packets | SHA-256 of all data
-
-const magic = 'MRCHUNK1'
-const packetHeadBytes = 25
-const packetFlags = { isKeyframe: 1 } as const
-const digestBytes = 32
 const limits = { descriptionBytes: 1 << 20, packetBytes: 64 << 20 } as const
-/** So much is gathered before it is written. */
-const flushBytes = 1 << 20
-
-/** One encoded frame (video) or block of samples (audio); times in the time base of its stream, on the timeline of the whole clip. */
-export type ChunkPacket = {
-  readonly pts: number
-  readonly dts: number
-  readonly durationTicks: number
-  readonly isKeyframe: boolean
-  readonly data: Buffer
-}
-
-export type ChunkEnd = { readonly packetCount: number; readonly sizeBytes: number; readonly sha256: string }
-
-/** Writes one chunk. A file that was not closed has no end and is refused by `openChunk`. Throws `DISK_FULL` and `DISK_FAILED`. */
-export class ChunkWriter implements AsyncDisposable {
-  readonly #file: FileHandle
-  readonly #hash = createHash('sha256')
-  #waiting: Buffer[] = []
-  #waitingBytes = 0
-  #packetCount = 0
-  #sizeBytes = 0
-
-  /** Replaces what is at `path`. */
-  static async open(path: string, stream: ChunkStream): Promise<ChunkWriter> {
-    const writer = new ChunkWriter(await open(path, 'w'))
-    const description = Buffer.from(JSON.stringify(stream))
-    writer.#put(new Writer(magic.length + 4 + description.length).ascii(magic).u32(description.length).raw(description).finish())
-    return writer
-  }
-
-  private constructor(file: FileHandle) {
-    this.#file = file
-  }
-
-  /** Keeps `data` until it is written: the caller must not change it. */
-  async write({ pts, dts, durationTicks, isKeyframe, data }: ChunkPacket): Promise<void> {
-    this.#put(
-      new Writer(packetHeadBytes)
-        .u32(data.length)
-        .u8(isKeyframe ? packetFlags.isKeyframe : 0)
-        .i64(pts)
-        .i64(dts)
-        .u32(durationTicks)
-        .finish(),
-    )
-    this.#put(data)
-    this.#hash.update(data)
-    this.#packetCount += 1
-    this.#sizeBytes += data.length
-    if (this.#waitingBytes >= flushBytes) await this.#flush()
-  }
-
-  /** Ends the file and syncs it. Sizes and digest are of the packets' data. */
-  async close(): Promise<ChunkEnd> {
-    const digest = this.#hash.digest()
-    this.#put(new Writer(8 + digestBytes).u32(0).u32(this.#packetCount).raw(digest).finish())
-    await this.#flush()
-    await this.#file.datasync().catch(diskError)
-    await this.#file.close()
-    return { packetCount: this.#packetCount, sizeBytes: this.#sizeBytes, sha256: digest.toString('hex') }
-  }
-
-  /** Closes the file as it stands; after `close` nothing happens. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close()
-  }
-
-  #put(bytes: Buffer): void {
-    this.#waiting.push(bytes)
-    this.#waitingBytes += bytes.length
-  }
-
-  async #flush(): Promise<void> {
-    const waiting = this.#waiting
-    this.#waiting = []
-    let left = this.#waitingBytes
-    this.#waitingBytes = 0
-    const { bytesWritten } = await this.#file.writev(waiting).catch(diskError)
-    left -= bytesWritten
-    if (left > 0) await this.#file.appendFile(Buffer.concat(waiting).subarray(bytesWritten)).catch(diskError)
-  }
-}
 
 /** A chunk that is being read. */
 export class ChunkFile implements AsyncDisposable {
@@ -164,17 +67,12 @@ export async function openChunk(location: string, { signal }: { signal?: AbortSi
     const length = new Reader(await bytes.take(4)).u32()
     if (length > limits.descriptionBytes) throw bytes.damaged(`its description has ${length} bytes`)
     const description = parseJson(await bytes.take(length))
-    if (!Check(chunkStreamSchema, description)) throw bytes.damaged('its description does not follow the schema')
+    if (!isChunkStream(description)) throw bytes.damaged('its description does not follow the schema')
     return new ChunkFile(description, bytes)
   } catch (error) {
     await bytes[Symbol.asyncDispose]()
     throw error
   }
-}
-
-function diskError(cause: unknown): never {
-  const isFull = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
-  throw new AppError(isFull ? 'DISK_FULL' : 'DISK_FAILED', `a chunk cannot be written: ${String(cause)}`, { cause })
 }
 
 function parseJson(bytes: Buffer): unknown {

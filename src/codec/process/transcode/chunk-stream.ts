@@ -27,67 +27,8 @@ import {
   Rational,
   type CodecContext,
 } from 'node-av/lib'
-import { Type, type Static } from 'typebox'
-import { audioCodecs, rationalSchema, videoCodecs, type AudioCodec, type VideoCodec } from '#codec/transcoding.ts'
-
-const closed = { additionalProperties: false } as const
-const count = Type.Integer({ minimum: 0 })
-const base64 = Type.String()
-
-const shared = {
-  /** One tick of all times: 1001/30000 for frames at 29.97 per second, 1/48000 for samples. */
-  timeBase: rationalSchema,
-  /** As the encoder made it, for H.264 and H.265 in Annex B. Base64. */
-  extradata: base64,
-  /** Side data of the whole stream under libav's type numbers: light levels and mastering display. Base64. */
-  sideData: Type.Array(Type.Object({ type: count, data: base64 }, closed)),
-  profile: Type.Integer(),
-  level: Type.Integer(),
-}
-
-/** What a muxer must know about a chunk's packets. Equal streams may be stitched. Enumerations of colour are those of H.273. */
-export const chunkStreamSchema = Type.Union([
-  Type.Object(
-    {
-      kind: Type.Literal('video'),
-      codec: Type.Enum([...videoCodecs]),
-      ...shared,
-      width: count,
-      height: count,
-      pixelFormat: Type.String(),
-      /** Shape of a pixel; 0/1 where it is not said. */
-      pixelAspect: Type.Object({ num: count, den: count }, closed),
-      frameRate: rationalSchema,
-      colorPrimaries: count,
-      colorTransfer: count,
-      colorMatrix: count,
-      colorRange: count,
-      chromaLocation: count,
-      /** Frames by which the encoder changes their order. */
-      videoDelay: count,
-    },
-    closed,
-  ),
-  Type.Object(
-    {
-      kind: Type.Literal('audio'),
-      codec: Type.Enum([...audioCodecs]),
-      ...shared,
-      sampleFormat: Type.String(),
-      sampleRate: count,
-      channels: count,
-      /** Speakers, as libav numbers them; decimal, for it may have 64 bits. */
-      channelMask: Type.String({ pattern: '^\\d{1,20}$' }),
-      /** Samples of one packet. */
-      frameSize: count,
-      /** Samples before the first one that is heard: the first packet's pts is their negative. */
-      initialPadding: count,
-      bitsPerSecond: count,
-    },
-    closed,
-  ),
-])
-export type ChunkStream = Static<typeof chunkStreamSchema>
+import type { AudioCodec, VideoCodec } from '#codec/transcoding.ts'
+import type { ChunkStream } from './chunk-description.ts'
 
 const codecIds: Record<VideoCodec | AudioCodec, AVCodecID> = {
   h264: AV_CODEC_ID_H264,

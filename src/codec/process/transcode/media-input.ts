@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import { AVERROR_EOF, AVERROR_EXIT, AVERROR_INVALIDDATA, AVDISCARD_ALL, AVSEEK_FLAG_BACKWARD } from 'node-av/constants'
 import { Dictionary, FFmpegError, FormatContext, PosixError, type Packet, type Stream } from 'node-av/lib'
 import { AppError } from '#lib/errors.ts'
@@ -19,7 +20,7 @@ export type Run = {
   readonly onMoved: () => void
 }
 
-/** A media file that is read over HTTP from this machine. Calls must not overlap. */
+/** A media file that is read over HTTP from this machine, or from its path. Calls must not overlap. */
 export class MediaInput implements AsyncDisposable {
   readonly #context = new FormatContext()
   readonly #run: Run
@@ -30,11 +31,11 @@ export class MediaInput implements AsyncDisposable {
    * Opens it and reads enough to describe its streams. Throws `UNSUPPORTED` for other addresses and containers, `MALFORMED` for what is no media,
    * `SOURCE_UNREACHABLE`, `SOURCE_SILENT`, or the signal's reason.
    */
-  static async open(url: string, run: Run): Promise<MediaInput> {
-    requireLoopback(url)
+  static async open(location: string, run: Run): Promise<MediaInput> {
+    const address = addressOf(location)
     const input = new MediaInput(run)
     try {
-      await input.#start(url)
+      await input.#start(address)
       return input
     } catch (error) {
       await input[Symbol.asyncDispose]()
@@ -94,9 +95,9 @@ export class MediaInput implements AsyncDisposable {
     this.#isOpen = false
   }
 
-  async #start(url: string): Promise<void> {
+  async #start({ url, protocols }: Address): Promise<void> {
     using options = Dictionary.fromObject({
-      protocol_whitelist: 'http,tcp',
+      protocol_whitelist: protocols,
       format_whitelist: formats,
       max_redirects: '0',
       multiple_requests: '1',
@@ -130,10 +131,17 @@ export class MediaInput implements AsyncDisposable {
   }
 }
 
-function requireLoopback(url: string): void {
-  const parsed = URL.parse(url)
-  if (parsed?.protocol === 'http:' && loopback.has(parsed.hostname)) return
-  throw new AppError('UNSUPPORTED', 'a source is read over http from this machine only; serve it through the worker')
+type Address = { readonly url: string; readonly protocols: string }
+
+/** What is read may not lead anywhere else: libav gets no protocol but the one of its address. */
+function addressOf(location: string): Address {
+  if (isAbsolute(location)) return { url: `file:${location}`, protocols: 'file' }
+  const parsed = URL.parse(location)
+  if (parsed?.protocol === 'http:' && loopback.has(parsed.hostname)) return { url: location, protocols: 'http,tcp' }
+  throw new AppError(
+    'UNSUPPORTED',
+    'a source is read from a path, or over http from this machine only; serve it through the worker',
+  )
 }
 
 function openError(code: number): AppError {

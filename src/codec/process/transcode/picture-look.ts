@@ -16,7 +16,7 @@ import { contentLightText, masteringDisplayText } from './hdr-metadata.ts'
 import { MediaInput, type Run } from './media-input.ts'
 import { VideoSource } from './video-source.ts'
 
-/** So many pictures are decoded to see what they are. */
+/** So many pictures are decoded to see what they are, or fewer when most of them must be alike. */
 const looks = 16
 
 export type PictureFacts = Pick<
@@ -37,6 +37,7 @@ export async function lookAtPictures(url: string, run: Run): Promise<PictureFact
     fields[fieldOrderOf(frame)] += 1
     hdr ??= hdrOf(frame, source.stream)
     facts ??= factsOf(frame, source.stream)
+    if (fields.progressive >= looks / 2) break
   }
   if (!facts) throw new AppError('MALFORMED', 'no picture of the source can be decoded')
   const fieldOrder = fields['top-first'] + fields['bottom-first'] <= fields.progressive ? 'progressive' : interlacedOrder(fields)

@@ -6,8 +6,10 @@ import type { VideoEncoder, VideoOrder } from '#codec/transcoding.ts'
 import { startFileServer } from '../../../../test/support/file-server.ts'
 import { frameNumberBits, frameNumberBlock } from '../../../../test/support/job-files.ts'
 import { temporaryDirectory } from '../../../../test/support/temp-directory.ts'
-import { openChunk, type ChunkEnd, type ChunkPacket } from './chunk-file.ts'
-import { fillParameters, type ChunkStream } from './chunk-stream.ts'
+import { openChunk } from './chunk-file.ts'
+import type { ChunkEnd, ChunkPacket } from './chunk-format.ts'
+import { fillParameters } from './chunk-stream.ts'
+import type { ChunkStream } from './chunk-description.ts'
 import type { OrderRun } from './video.ts'
 
 Log.setLevel(AV_LOG_QUIET)

@@ -1,7 +1,8 @@
 import type { ChunkFacts, FrameRange, TranscodeProgress, VideoOrder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
 import { ChunkCheck } from './chunk-check.ts'
-import { ChunkWriter, type ChunkPacket } from './chunk-file.ts'
+import type { ChunkPacket } from './chunk-format.ts'
+import { ChunkWriter } from './chunk-writer.ts'
 import { Deinterlaced } from './deinterlaced.ts'
 import { pixelFormatOf } from './encoder-options.ts'
 import { placeFrames, timeMsOf } from './frame-timeline.ts'
@@ -19,7 +20,8 @@ const deinterlaceFrames = 3
 
 /**
  * Encodes one chunk. It decodes from the keyframe before, puts the pictures on the clip's timeline, encodes from the start of a GOP before the pre-roll to the
- * end of the post-roll, and keeps the packets of the chunk's own frames. Throws the source's errors as `MediaInput` does, `ENCODE_DAMAGED` when the
+ * end of the post-roll, and keeps the packets of the chunk's own frames. It ends as soon as it has them all: what has come out of an encoder depends on nothing
+ * that goes in later. Throws the source's errors as `MediaInput` does, `ENCODE_DAMAGED` when the
  * encoder made something else than what was ordered.
  */
 export async function encodeVideo(order: VideoOrder, run: OrderRun): Promise<ChunkFacts> {
@@ -47,12 +49,13 @@ export async function encodeVideo(order: VideoOrder, run: OrderRun): Promise<Chu
   const pauses = new Pauses(run.signal)
   for await (const placed of placeFrames(whole ?? source, timeline, range)) {
     const finished = pipe.process(placed.frame)
-    for (let n = placed.startFrame; n < placed.endFrame; n++) {
+    for (let n = placed.startFrame; n < placed.endFrame && !chunk.isWhole; n++) {
       await keep(encoding.encode(finished, n))
       await pauses.next()
     }
+    if (chunk.isWhole) break
   }
-  await keep(encoding.finish())
+  if (!chunk.isWhole) await keep(encoding.finish())
   return chunk.facts(await writer.close())
 }
 
