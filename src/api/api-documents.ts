@@ -140,6 +140,7 @@ const describedOnly: ApiServerDeps = {
       deleteRecords: absent,
     },
   },
+  profiler: { begin: absent },
   jobs: {
     scheduler: {
       submit: absent,

@@ -6,6 +6,10 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, by name and password; undefined where nobody need say. */
+    user: string | undefined
+  }
   interface FastifyContextConfig {
     /** The answer takes as long as the client wants (media, WebSocket): not slow, and no use in a histogram of durations. */
     isStreaming?: boolean

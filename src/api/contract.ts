@@ -4,6 +4,7 @@
  * (`onlineSinceMs`) or a length (`durationMs`). A field that has no value is absent. A schema with a title is a component in OpenAPI.
  */
 import { Type, type Static } from 'typebox'
+import { profileOptions } from '#ops/profile-order.ts'
 import { recordingPolicySchema, streamNameSchema, streamSpecSchema } from '#live/settings.ts'
 import { errorTable, type ErrorCode } from '#lib/errors.ts'
 
@@ -209,6 +210,10 @@ export const timelineRangeSchema = Type.Object(
     endedAt: timeSchema,
     sizeBytes: countSchema,
     segmentCount: countSchema,
+    archivedUntil: Type.Optional({
+      ...timeSchema,
+      description: 'Up to here some or all of it is in the archive alone. Absent: all of it is on the disk.',
+    }),
   },
   { title: 'TimelineRange' },
 )
@@ -237,6 +242,8 @@ export const recordingViewSchema = Type.Object(
     durationMs: Type.Number({ minimum: 0 }),
     sizeBytes: countSchema,
     state: Type.Enum(['open', 'closed'], { description: '`open` while it grows.' }),
+    isOnDisk: Type.Boolean({ description: 'Else the archive alone has it; it plays from there.' }),
+    archivedAt: Type.Optional({ ...timeSchema, description: 'When the archive had it. Absent: it is not in the archive.' }),
   },
   { title: 'Recording' },
 )
@@ -371,3 +378,12 @@ export const settingViewSchema = Type.Object(
 export type SettingView = Static<typeof settingViewSchema>
 
 export const configSchema = Type.Object({ items: Type.Array(settingViewSchema) })
+
+// Profiles
+
+/** What can be said of each kind of profile, with its defaults. */
+export const profileOptionSchemas = profileOptions
+/** The same as queries: what is absent has its default. */
+export const cpuProfileQuerySchema = Type.Partial(profileOptions.cpu, closed)
+export const allocationProfileQuerySchema = Type.Partial(profileOptions.allocations, closed)
+export const heapSnapshotQuerySchema = Type.Partial(profileOptions.heap, closed)

@@ -14,6 +14,10 @@ const tags = [
   { name: 'workers', description: 'What workers say to the server; nothing for people.' },
   { name: 'objects', description: 'Files, for whoever has a signed address.' },
   { name: 'status', description: 'The process.' },
+  {
+    name: 'profiles',
+    description: 'Where the process spends its time and memory, while `profiling.enabled` allows it; for administrators.',
+  },
   { name: 'health', description: 'For whoever watches over processes.' },
 ]
 

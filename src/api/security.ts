@@ -39,14 +39,14 @@ const exposedHeaders = [
 
 /** Decides who may do what. */
 interface AccessControl {
-  /** Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name, `url` is the path with its query. */
+  /** Gives back the user, if one is known. Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name, `url` is the path with its query. */
   check(request: {
     authorization?: string
     method: string
     path: string
     url: string
     remoteAddress: string
-  }): Promise<void> | void
+  }): Promise<string | undefined> | string | undefined
 }
 
 export type SecurityDeps = {
@@ -79,6 +79,7 @@ export async function registerSecurity(app: App, { allowedOrigins = [], access }
     if (allowedOrigins.includes(origin) || isSameHost(origin, request.host)) return
     throw new AppError('FORBIDDEN', `pages of ${origin} may not do this; add it to api.allowedOrigins if they should`)
   })
+  app.decorateRequest('user', undefined)
   if (access) registerAccess(app, access)
 }
 
@@ -86,7 +87,7 @@ function registerAccess(app: App, access: AccessControl): void {
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isOpen) return
     const { authorization } = request.headers
-    await access.check({
+    request.user = await access.check({
       ...(authorization === undefined ? {} : { authorization }),
       method: request.method,
       path: request.url.split('?', 1)[0] ?? '/',

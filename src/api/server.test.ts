@@ -84,6 +84,7 @@ test('who may do what is decided outside, and asked for everything but health', 
   const access = {
     check: ({ authorization, path }: { authorization?: string; path: string }) => {
       if (authorization !== 'Basic good') throw new AppError('UNAUTHORIZED', `${path} needs a user and a password`)
+      return undefined
     },
   }
   await using api = await startApi({ access })

@@ -24,6 +24,7 @@ import { nodeRoutes } from './routes/nodes.ts'
 import { objectRoutes, type ObjectRouteDeps } from './routes/objects.ts'
 import { scenarioRoutes } from './routes/scenarios.ts'
 import { workerRoutes } from './routes/worker.ts'
+import { type ProfileRouteDeps, profileRoutes } from './routes/profiles.ts'
 import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
 import { produceRoutes } from './routes/produce.ts'
 import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
@@ -52,6 +53,7 @@ type ApiServices = HealthRouteDeps &
     readonly live?: LiveServices
     readonly records?: LogServices
     readonly jobs?: FleetServices
+    readonly profiler?: ProfileRouteDeps['profiler']
   }
 
 export type ApiServerDeps = ApiServices &
@@ -200,7 +202,7 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
 }
 
 function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal): void {
-  const { live, records, jobs, clock, log } = services
+  const { live, records, jobs, profiler, clock, log } = services
   healthRoutes(app, services)
   void app.register(
     async (v1: App) => {
@@ -225,6 +227,7 @@ function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal)
         workerRoutes(v1, { jobs }, closing)
         objectRoutes(v1, jobs)
       }
+      if (profiler) profileRoutes(v1, { profiler }, closing)
       statusRoutes(v1, services)
       configRoutes(v1, services)
     },

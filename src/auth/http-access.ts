@@ -24,10 +24,10 @@ export class HttpAccess {
     this.#signer = signer
   }
 
-  /** Throws `UNAUTHORIZED` or `FORBIDDEN`. */
-  check({ authorization, method, path, url }: HttpRequest): void {
-    if (!this.#users.isRequired()) return
-    if (isRead(method) && this.#signer.isSigned(url)) return
+  /** Gives back the user who asks; undefined where nobody need say. Throws `UNAUTHORIZED` or `FORBIDDEN`. */
+  check({ authorization, method, path, url }: HttpRequest): string | undefined {
+    if (!this.#users.isRequired()) return undefined
+    if (isRead(method) && this.#signer.isSigned(url)) return undefined
     const user = this.#authenticate(authorization)
     if (user === undefined)
       throw new AppError('UNAUTHORIZED', 'user and password are missing or wrong; send them as HTTP Basic credentials')
@@ -37,6 +37,7 @@ export class HttpAccess {
     if (stream !== undefined && !this.#users.isAdmin(user) && !this.#users.isAllowed(user, 'read', stream)) {
       throw new AppError('FORBIDDEN', `user "${user}" may not read stream "${stream}"; add it to the user's read list`)
     }
+    return user
   }
 
   #authenticate(authorization: string | undefined): string | undefined {

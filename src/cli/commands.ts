@@ -39,6 +39,9 @@ const loaders = new Map<string, () => Promise<Command>>(
     'groups list': async () => (await import('./groups-list.ts')).groupsList,
     'groups describe': async () => (await import('./groups-describe.ts')).groupsDescribe,
     'groups reset': async () => (await import('./groups-reset.ts')).groupsReset,
+    'profile cpu': async () => (await import('./profile-cpu.ts')).profileCpu,
+    'profile allocations': async () => (await import('./profile-allocations.ts')).profileAllocations,
+    'profile heap': async () => (await import('./profile-heap.ts')).profileHeap,
     'log verify': async () => (await import('./log-verify.ts')).logVerify,
     'log rebuild': async () => (await import('./log-rebuild.ts')).logRebuild,
   }),
@@ -62,5 +65,6 @@ export const groups: Readonly<Record<string, string>> = {
   nodes: 'Workers that encode for a running server',
   topics: 'Topics of the event log of a running server',
   groups: 'Consumer groups of a running server',
+  profile: 'Where a running server spends its time and memory',
   log: 'Stored records of the event log, without a server',
 }

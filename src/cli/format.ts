@@ -27,6 +27,11 @@ export function formatTime(time: string | number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
 }
 
+/** `20260102-100005`: the same for the name of a file. */
+export function fileTime(time: string | number): string {
+  return formatTime(time).replaceAll(/[-:]/g, '').replace(' ', '-')
+}
+
 function two(value: number): string {
   return String(value).padStart(2, '0')
 }

@@ -25,13 +25,23 @@ export const nodeOptions = {
   ),
   port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: 'Port of the HTTP server, over api.port' })),
   logLevel: Type.Optional(Type.Enum([...logLevels], { description: 'Least important kind of message, over logging.level' })),
+  enableProfiling: Type.Optional(
+    Type.Boolean({ description: 'Let administrators take CPU and heap profiles, over profiling.enabled' }),
+  ),
 }
 
-type NodeOptions = { config?: string; data?: string; host?: string; port?: number; logLevel?: string }
+type NodeOptions = {
+  config?: string
+  data?: string
+  host?: string
+  port?: number
+  logLevel?: string
+  enableProfiling?: boolean
+}
 
 /** The settings that the command line, the environment and the file make together; refused as `serve` would refuse them. */
 export async function loadNodeSettings(options: NodeOptions, environment: Environment): Promise<Loaded<Settings>> {
-  const { config, data, host, port, logLevel } = options
+  const { config, data, host, port, logLevel, enableProfiling } = options
   const loaded = await loadSettings({
     file: config ?? (environment['MILLRACE_CONFIG'] || (existsSync(usualFile) ? usualFile : undefined)),
     environment,
@@ -40,6 +50,7 @@ export async function loadNodeSettings(options: NodeOptions, environment: Enviro
       { flag: '--host', key: 'api.host', value: host },
       { flag: '--port', key: 'api.port', value: port },
       { flag: '--log-level', key: 'logging.level', value: logLevel },
+      { flag: '--enable-profiling', key: 'profiling.enabled', value: enableProfiling },
     ],
   })
   checkListenAddresses(loaded.value)

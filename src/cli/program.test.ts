@@ -18,7 +18,14 @@ const gate: StreamView = {
     onDemandCloseSeconds: 10,
     rtspTransport: 'auto',
     hls: 'on-demand',
-    recording: { enabled: true, segmentSeconds: 300, retentionHours: 168, retentionMegabytes: 0 },
+    recording: {
+      enabled: true,
+      segmentSeconds: 300,
+      retentionHours: 168,
+      retentionMegabytes: 0,
+      archive: false,
+      archiveRetentionHours: 0,
+    },
   },
   isEnabled: true,
   state: 'online',
@@ -94,6 +101,21 @@ test('with --json a list is one document', async () => {
   await using api = await serveApi(pages)
   const { output } = await run(['streams', 'list', '--json'], { environment: { MILLRACE_URL: api.url } })
   assert.deepEqual(JSON.parse(output), [gate, idle])
+})
+
+test('recordings are listed with where they are', async () => {
+  const times = { startedAt: '2026-01-02T10:00:00.000Z', endedAt: '2026-01-02T10:05:00.000Z' }
+  const recording = { ...times, stream: 'gate', durationMs: 300_000, sizeBytes: 150_000_000, state: 'closed' }
+  const archivedAt = '2026-01-02T10:06:00.000Z'
+  const items = [
+    { ...recording, id: 'a', isOnDisk: false, archivedAt },
+    { ...recording, id: 'b', isOnDisk: true, archivedAt },
+    { ...recording, id: 'c', isOnDisk: true },
+  ]
+  const answer = (_request: IncomingMessage, response: ServerResponse): void => answerJson(response, 200, { items })
+  await using api = await serveApi({ 'GET /recordings?limit=500&stream=gate': answer })
+  const { output } = await run(['recordings', 'list', 'gate', '--url', api.url])
+  assert.match(output, /STATE +WHERE +ID\n.* closed +archive +a\n.* closed +disk, archive +b\n.* closed +disk +c\n$/)
 })
 
 test('one stream is shown with sources and addresses', async () => {

@@ -23,6 +23,10 @@ export const errorTable = {
   LISTEN_REFUSED: { http: 400, meaning: 'An address beyond loopback is configured while nothing protects it.' },
   LISTEN_FAILED: { http: 500, meaning: 'A port cannot be opened, most often because another program has it.' },
 
+  PROFILING_DISABLED: { http: 409, meaning: 'Profiles are taken only while `profiling.enabled` is set.' },
+  PROFILE_RUNNING: { http: 409, meaning: 'Another profile of the process is being taken or sent; repeat when it is over.' },
+  PROFILE_TOO_LARGE: { http: 507, meaning: 'A heap snapshot would take more memory than is free; nothing was done.' },
+
   STREAM_NOT_FOUND: { http: 404, meaning: 'No stream has this name.' },
   STREAM_EXISTS: { http: 409, meaning: 'A stream with this name exists already.' },
   STREAM_IN_FILE: { http: 409, meaning: 'The stream is declared in the configuration file and can only be removed there.' },

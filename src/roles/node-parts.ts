@@ -12,6 +12,7 @@ import type { Recordings } from '#live/recordings.ts'
 import type { StreamRegistry } from '#live/registry.ts'
 import type { Metrics } from '#ops/metrics.ts'
 import type { MetricsServer } from '#ops/metrics-server.ts'
+import { Profiler } from '#ops/profiler.ts'
 import type { HlsHandler } from '#servers/hls/handler.ts'
 import type { GrpcServer } from '#servers/grpc/server.ts'
 import type { KafkaServer } from '#servers/kafka/server.ts'
@@ -43,6 +44,7 @@ export class NodeParts {
   readonly #context: PartContext
   readonly #access: AccessList
   readonly #metrics: Metrics
+  readonly #profiler: Profiler
   readonly #running = new Map<Part, AsyncDisposable>()
   #database: Database | undefined
   #objects: ObjectStore | undefined
@@ -80,6 +82,8 @@ export class NodeParts {
     this.#context = context
     this.#access = new AccessList(context.settings.users)
     this.#metrics = metrics
+    this.#profiler = new Profiler(context)
+    this.#profiler.allow(context.settings.profiling.enabled)
   }
 
   get addresses(): NodeAddresses {
@@ -117,9 +121,10 @@ export class NodeParts {
     for (const part of [...this.#running.keys()].reverse()) await this.#stop(part)
   }
 
-  /** Takes on what needs no restart: users and streams. Gives back the streams that it touched. */
+  /** Takes on what needs no restart: users, profiling and streams. Gives back the streams that it touched. */
   async takeOn(settings: Settings): Promise<string[]> {
     this.#access.replace(settings.users)
+    this.#profiler.allow(settings.profiling.enabled)
     const result = await this.#streams?.reconcile({ defaults: settings.streamDefaults, streams: settings.streams })
     return result ? [...result.added, ...result.changed, ...result.removed].map((name) => `streams.${name}`) : []
   }
@@ -138,7 +143,8 @@ export class NodeParts {
 
   async #openRecordings(): Promise<Recordings> {
     const { openRecordings } = await import('./live-part.ts')
-    return await openRecordings({ ...this.#context, database: required(this.#database), events: this.#eventSink() })
+    const [database, objects] = [required(this.#database), required(this.#objects)]
+    return await openRecordings({ ...this.#context, database, objects, events: this.#eventSink() })
   }
 
   async #openStreams(): Promise<AsyncDisposable> {
@@ -198,6 +204,7 @@ export class NodeParts {
       signer: required(this.#signer),
       live: streams && recordings && { streams, recordings, rtspPort: () => this.#rtsp?.port },
       observer: this.#metrics,
+      profiler: this.#profiler,
       ...(records && { records }),
       jobs: required(this.#jobs).services,
       config: { list: () => this.#context.showConfiguration() },
@@ -236,7 +243,7 @@ export class NodeParts {
     if (!settings.worker.enabled) return undefined
     const { startWorkerPart } = await import('./worker-part.ts')
     const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
-    return await startWorkerPart({ settings, version: identity.version, own, log })
+    return await startWorkerPart({ settings, version: identity.version, own, profiler: this.#profiler, log })
   }
 
   async #startMetrics(): Promise<MetricsServer | undefined> {
@@ -256,7 +263,7 @@ export class NodeParts {
     return MetricsServer.start({ host: settings.metrics.host, port: settings.metrics.port, metrics: this.#metrics, health, log })
   }
 
-  /** Events of streams and recordings go to the event log; deletions are counted. */
+  /** Events of streams and recordings go to the event log; what was deleted and archived is counted. */
   #eventSink(): EventSink {
     const events = required(this.#events)
     return {
@@ -264,6 +271,7 @@ export class NodeParts {
         const { type, stream, ...data } = event
         events.append({ type, subject: stream, data })
         if (event.type === 'recording.deleted') this.#metrics.countDeleted(event)
+        if (event.type === 'recording.archived') this.#metrics.countArchived(event)
       },
     }
   }

@@ -43,7 +43,11 @@ test('a stream takes from the defaults what it does not say', async () => {
   )
   const spec = mergeStreamSpec(settings.streamDefaults, settings.streams['a/b'] ?? {})
   assert.equal(spec.hls, 'off')
-  assert.deepEqual(spec.recording, { enabled: true, segmentSeconds: 60, retentionHours: 168, retentionMegabytes: 0 })
+  const { retentionHours, retentionMegabytes } = spec.recording
+  assert.deepEqual(
+    [spec.recording.enabled, spec.recording.segmentSeconds, retentionHours, retentionMegabytes],
+    [true, 60, 168, 0],
+  )
 })
 
 test('names of other programs are understood', async () => {

@@ -3,6 +3,7 @@ import { Type, type Static, type TObject, type TProperties } from 'typebox'
 import { userSchema } from '#auth/access.ts'
 import { logLevels } from '#lib/log.ts'
 import { AppError } from '#lib/errors.ts'
+import { isLoopback } from '#lib/loopback.ts'
 import { loadConfiguration, type Environment, type EnvironmentAlias, type FlagSetting, type Loaded } from '#lib/config/load.ts'
 import type { Finding } from '#lib/config/validate.ts'
 import {
@@ -88,6 +89,17 @@ const metricsSettingsSchema = Type.Object(
   { ...closed, description: 'Metrics for Prometheus.' },
 )
 
+const profilingSettingsSchema = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: false,
+      description:
+        'Let administrators take CPU and heap profiles of this process by "millrace profile". They show its code, and a heap snapshot every secret in its memory.',
+    }),
+  },
+  { ...closed, description: 'Profiles of the running process; taken on without a restart.' },
+)
+
 const tlsSettingsSchema = Type.Object(
   {
     certificate: Type.Optional(
@@ -116,6 +128,7 @@ export const settingsSchema = Type.Object(
     logging: loggingSettingsSchema,
     api: apiSettingsSchema,
     metrics: metricsSettingsSchema,
+    profiling: profilingSettingsSchema,
     rtsp: section(rtspSettingsSchema, 'The RTSP server: publish and play.'),
     database: section(databaseSettingsSchema, 'Where state is kept.'),
     objects: section(objectsSettingsSchema, 'Where files for the long run are kept.'),
@@ -240,10 +253,6 @@ function listeners({ api, rtsp, metrics, kafka, grpc, worker }: Settings): { key
     ...(metrics.enabled ? [{ key: 'metrics.host', host: metrics.host }] : []),
     ...(worker.enabled ? [{ key: 'worker.metricsHost', host: worker.metricsHost }] : []),
   ]
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127\./i.test(host)
 }
 
 function doubledUsers({ users }: Settings): Finding[] {

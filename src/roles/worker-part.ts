@@ -7,6 +7,7 @@ import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { systemTimers } from '#lib/timers.ts'
+import type { Profiler } from '#ops/profiler.ts'
 import type { Settings } from './settings.ts'
 
 /** The worker of a server begins so long after it: a start is to be quick, and finding out what the machine can do takes both cores for a moment. */
@@ -17,6 +18,7 @@ type Deps = {
   readonly version: string
   /** The API of this process; undefined: it has none. */
   readonly own: { readonly url: string; readonly credential: string } | undefined
+  readonly profiler: Profiler
   readonly log: Logger
 }
 
@@ -59,6 +61,7 @@ async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
   const { worker: settings } = deps.settings
   const { worker, metrics } = await startWorker(deps, access)
   const { WorkerServer } = await import('#jobs/worker/worker-server.ts')
+  const { answerProfile } = await import('#ops/profile-listener.ts')
   try {
     const status = (): Worker['status'] => worker.status
     const server = await WorkerServer.start({
@@ -66,6 +69,7 @@ async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
       port: settings.metricsPort,
       metrics,
       status,
+      answerProfile: (request, response) => answerProfile(deps.profiler, request, response),
       log: deps.log,
     })
     const { host, port } = server.address

@@ -35,6 +35,8 @@ suite('networks that break', () => {
         isLost: (path, answer) => {
           const verdict = /"verdict":"(\w+)"/.exec(answer)?.[1]
           if (verdict !== undefined) verdicts.push(verdict)
+          // Far away it does not see the server's directory, and moves all bytes over this way.
+          if (path.endsWith('/transfer/place')) return true
           return faults.isLost?.(path, answer) ?? false
         },
         hold: (path) => faults.hold?.(path),

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { request as sendRequest } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { pino } from 'pino'
+import { ObjectPlaces } from '#jobs/worker/object-places.ts'
 import { ManualClock } from '#lib/clock.ts'
 import { DirectoryStore } from '#store/objects/directory-store.ts'
 import { partUpload } from '#store/objects/part-upload.ts'
@@ -185,4 +186,46 @@ test('a reader that goes away ends the reading', async () => {
   await once(socket, 'data')
   socket.destroy()
   await once(socket, 'close')
+})
+
+test('who sees the directory of the server reads objects where they lie and moves files in', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { directory, store, urls, clock } = await startServer(stack)
+  const places = new ObjectPlaces(pino({ level: 'silent' }))
+  const { signal } = new AbortController()
+  const bytes = randomBytes(300_000)
+  await store.put('a/b', bytes)
+  const url = await urls.get('a/b')
+  const elsewhere = { name: 'elsewhere', url: 'http://127.0.0.1:9/film.mp4' }
+  const paths = await places.findInputs([{ name: 'film', url, sizeBytes: bytes.length }, elsewhere], signal)
+  assert.deepEqual([...paths], [['film', join(directory, 'a/b')]])
+
+  await using made = await temporaryDirectory()
+  const path = join(made.path, 'made.mp4')
+  await writeFile(path, bytes)
+  const upload = await store.beginParts('c/d', { sizeBytes: bytes.length })
+  const etags = await places.adopt(await urls.put(upload, 0), path, signal)
+  assert(etags)
+  await store.completeParts(upload, etags)
+  assert(bytes.equals(await readFile(join(directory, 'c/d'))))
+
+  // The URL is what permits it.
+  assert.equal(await places.adopt(url, path, signal), undefined)
+  clock.advance(61_000)
+  assert.equal((await places.findInputs([{ name: 'film', url }], signal)).size, 0)
+})
+
+test('a worker that sees another directory of that name, or none, moves bytes over URLs', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { directory, store, urls } = await startServer(stack)
+  const { signal } = new AbortController()
+  await store.put('a/b', randomBytes(10))
+  const inputs = [{ name: 'film', url: await urls.get('a/b') }]
+  const find = async (): Promise<number> => (await new ObjectPlaces(pino({ level: 'silent' })).findInputs(inputs, signal)).size
+  assert.equal(await find(), 1)
+  const { proof } = await store.place()
+  Object.assign(store, { place: async () => ({ directory, proof: proof.split('').toReversed().join('') }) })
+  assert.equal(await find(), 0)
+  Object.assign(store, { place: undefined })
+  assert.equal(await find(), 0)
 })
