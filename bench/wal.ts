@@ -57,7 +57,7 @@ async function measureWal(sizeBytes: number, inFlight: number): Promise<Result> 
   const batch = testBatch(1, sizeBytes)
   let baseOffset = 0
   return await measure(inFlight, async () => {
-    wal.settle(await wal.append({ partitionId: 1, epoch: 1, baseOffset: baseOffset++, recordCount: 1, batch }))
+    wal.settle(await wal.append({ partitionId: 1, epoch: 1, baseOffset: baseOffset++, recordCount: 1, batches: batch }))
   })
 }
 

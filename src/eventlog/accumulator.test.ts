@@ -5,7 +5,7 @@ import { encodeBatch } from '#formats/kafka/records.ts'
 import { ManualClock } from '#lib/clock.ts'
 import { ManualTimers } from '#lib/timers.ts'
 import { Accumulator, type Gathered } from './accumulator.ts'
-import { LogBatch } from './log-batch.ts'
+import { LogSpan } from './log-span.ts'
 import { Partition } from './partition.ts'
 
 const limits = { objectBytes: 1000, objectMilliseconds: 5000, objectAckMilliseconds: 100 }
@@ -39,9 +39,9 @@ function open(given = limits) {
   return { accumulator, closed, first, second, advance: (ms: number) => timers.advance(ms) }
 }
 
-function batch(valueBytes: number): LogBatch {
+function batch(valueBytes: number): LogSpan {
   const bytes = encodeBatch([{ key: null, value: Buffer.alloc(valueBytes), headers: [], timestampMs: 1 }])
-  return new LogBatch(readBatchHeader(bytes), 0, bytes)
+  return new LogSpan(readBatchHeader(bytes), 0, bytes)
 }
 
 test('an object is closed when it is large enough', () => {

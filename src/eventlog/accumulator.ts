@@ -1,25 +1,25 @@
 import type { Clock } from '#lib/clock.ts'
 import type { Timers } from '#lib/timers.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import type { Partition } from './partition.ts'
 
-/** Batches for one object, of many partitions, each in order of offsets. */
-export type Gathered = { readonly runs: ReadonlyMap<Partition, LogBatch[]>; readonly sizeBytes: number }
+/** Spans for one object, of many partitions, each in order of offsets. */
+export type Gathered = { readonly runs: ReadonlyMap<Partition, LogSpan[]>; readonly sizeBytes: number }
 
 type Limits = { readonly objectBytes: number; readonly objectMilliseconds: number; readonly objectAckMilliseconds: number }
 
-/** An object of more batches would take its index, and their commit, longer than producers should wait. */
-const maxBatches = 32_768
+/** An object of more spans would take its index, and their commit, longer than producers should wait. */
+const maxSpans = 32_768
 
-/** Gathers batches until they are worth an object: enough bytes or batches, enough time, or less time when somebody waits for the object store. */
+/** Gathers spans until they are worth an object: enough bytes or spans, enough time, or less time when somebody waits for the object store. */
 export class Accumulator {
   readonly #limits: Limits
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #onClosed: (gathered: Gathered) => void
-  #runs = new Map<Partition, LogBatch[]>()
+  #runs = new Map<Partition, LogSpan[]>()
   #sizeBytes = 0
-  #batchCount = 0
+  #spanCount = 0
   #due: { readonly atMs: number; readonly delayMs: number; readonly timer: Disposable } | undefined
 
   constructor(options: { limits: Limits; clock: Clock; timers: Timers; onClosed: (gathered: Gathered) => void }) {
@@ -29,14 +29,14 @@ export class Accumulator {
     this.#onClosed = options.onClosed
   }
 
-  /** `isAwaited`: somebody waits until the batch is in the object store. */
-  add(partition: Partition, batch: LogBatch, { isAwaited }: { isAwaited: boolean }): void {
+  /** `isAwaited`: somebody waits until the span is in the object store. */
+  add(partition: Partition, span: LogSpan, { isAwaited }: { isAwaited: boolean }): void {
     const run = this.#runs.get(partition)
-    if (run) run.push(batch)
-    else this.#runs.set(partition, [batch])
-    this.#sizeBytes += batch.sizeBytes
-    this.#batchCount += 1
-    if (this.#sizeBytes >= this.#limits.objectBytes || this.#batchCount >= maxBatches) this.close()
+    if (run) run.push(span)
+    else this.#runs.set(partition, [span])
+    this.#sizeBytes += span.sizeBytes
+    this.#spanCount += 1
+    if (this.#sizeBytes >= this.#limits.objectBytes || this.#spanCount >= maxSpans) this.close()
     else this.closeWithin(isAwaited ? this.#limits.objectAckMilliseconds : this.#limits.objectMilliseconds)
   }
 
@@ -59,12 +59,12 @@ export class Accumulator {
     const gathered = { runs: this.#runs, sizeBytes: this.#sizeBytes }
     this.#runs = new Map()
     this.#sizeBytes = 0
-    this.#batchCount = 0
+    this.#spanCount = 0
     this.#onClosed(gathered)
   }
 
-  /** The batches of what is not closed yet. */
-  *pending(): Generator<LogBatch, void, undefined> {
+  /** The spans of what is not closed yet. */
+  *pending(): Generator<LogSpan, void, undefined> {
     for (const run of this.#runs.values()) yield* run
   }
 }

@@ -6,7 +6,7 @@ import { ManualClock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import { ManualTimers } from '#lib/timers.ts'
 import { AckDeadlines } from './ack-deadlines.ts'
-import { LogBatch } from './log-batch.ts'
+import { LogSpan } from './log-span.ts'
 import type { AckLevel } from './topic-config.ts'
 
 function open() {
@@ -15,7 +15,7 @@ function open() {
   const deadlines = new AckDeadlines({ clock, timers })
   /** How each wait has ended so far, by its name. */
   const ends: Record<string, string> = {}
-  const wait = (name: string, batch: LogBatch, { ack, timeoutMs }: { ack: AckLevel; timeoutMs: number }): void => {
+  const wait = (name: string, batch: LogSpan, { ack, timeoutMs }: { ack: AckLevel; timeoutMs: number }): void => {
     const end = (how: string): void => {
       ends[name] ??= how
       deadlines.remove(one)
@@ -35,9 +35,9 @@ function open() {
   return { timers, ends, wait }
 }
 
-function newBatch(): LogBatch {
+function newBatch(): LogSpan {
   const bytes = encodeBatch([{ key: null, value: Buffer.from('a'), headers: [], timestampMs: 1 }])
-  return new LogBatch(readBatchHeader(bytes), 0, bytes)
+  return new LogSpan(readBatchHeader(bytes), 0, bytes)
 }
 
 test('waits end when they are over, and no timer is left', async () => {

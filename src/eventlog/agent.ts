@@ -13,7 +13,7 @@ import { Committer } from './committer.ts'
 import { fetchPartitions, type FetchedPartition, type FetchRequest } from './fetch.ts'
 import { Groups } from './groups/groups.ts'
 import { Leases } from './leases.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import { LogReader, type FoundOffset, type OffsetQuery } from './log-reader.ts'
 import type { LogMetadata } from './metadata/log-metadata.ts'
 import { ExtentReader } from './objects/extent-reader.ts'
@@ -296,12 +296,12 @@ export class LogAgent implements AsyncDisposable {
     { partitions, isConfirmed }: { partitions: ReadonlyMap<number, Partition>; isConfirmed: boolean },
   ): Promise<void> {
     const { metadata, log } = this.#options
-    const onBatch = (partition: Partition, batch: LogBatch): void => {
-      this.#backlog.add(batch)
-      if (this.#backlog.isOverBudget) this.#backlog.spill(batch)
-      this.#accumulator.add(partition, batch, { isAwaited: false })
+    const onSpan = (partition: Partition, span: LogSpan): void => {
+      this.#backlog.add(span)
+      if (this.#backlog.isOverBudget) this.#backlog.spill(span)
+      this.#accumulator.add(partition, span, { isAwaited: false })
     }
-    const recovered = await recoverWal({ wal, partitions, isConfirmed, log, onBatch })
+    const recovered = await recoverWal({ wal, partitions, isConfirmed, log, onSpan })
     this.#accumulator.close()
     if (recovered.batches > 0) log.info(recovered, 'records brought back from the write-ahead log')
     if (recovered.unknown === 0) return isConfirmed ? undefined : await metadata.confirmAgent(this.agentId)
@@ -349,8 +349,8 @@ export class LogAgent implements AsyncDisposable {
 
   #forget(topic: Topic): void {
     for (const partition of topic.partitions) {
-      for (const batch of partition.recent.from(0)) {
-        if (batch.position && !batch.hasReached('committed')) this.#wal?.settle(batch.position)
+      for (const span of partition.recent.from(0)) {
+        if (span.position && !span.hasReached('committed')) this.#wal?.settle(span.position)
       }
       partition.delete()
     }

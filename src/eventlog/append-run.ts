@@ -1,7 +1,7 @@
 import type { Clock } from '#lib/clock.ts'
 import { AppError, type ErrorCode } from '#lib/errors.ts'
 import type { AckDeadlines, LimitedWait } from './ack-deadlines.ts'
-import { hasReachedAck, type AckWait, type LogBatch } from './log-batch.ts'
+import { hasReachedAck, type AckWait, type LogSpan } from './log-span.ts'
 import type { Partition } from './partition.ts'
 import type { AckLevel } from './topic-config.ts'
 
@@ -24,9 +24,9 @@ export interface LogObserver {
   refused(code: ErrorCode): void
 }
 
-/** A batch that has its place. `batch` is absent for a repeated one that is long committed. */
+/** A batch that has its place. `span` is absent for a repeated one that is long committed. */
 export type Begun = Pick<Appended, 'baseOffset' | 'lastOffset' | 'appendTimeMs' | 'isDuplicate'> & {
-  readonly batch: LogBatch | undefined
+  readonly span: LogSpan | undefined
 }
 
 type Deps = {
@@ -53,7 +53,7 @@ export class AppendRun implements AckWait, LimitedWait {
   readonly #sink: AppendSink
   readonly #startedAtMs: number
   readonly #begun: (Begun | AppError)[] = []
-  #last: LogBatch | undefined
+  #last: LogSpan | undefined
   #isOver = false
 
   constructor(deps: Deps, { partition, ack, timeoutMs, sink }: Options) {
@@ -67,8 +67,8 @@ export class AppendRun implements AckWait, LimitedWait {
 
   add(begun: Begun): void {
     this.#begun.push(begun)
-    const { batch } = begun
-    if (batch && (!this.#last || batch.baseOffset > this.#last.baseOffset)) this.#last = batch
+    const { span } = begun
+    if (span && (!this.#last || span.baseOffset > this.#last.baseOffset)) this.#last = span
   }
 
   refuse(error: AppError): void {
@@ -108,8 +108,8 @@ export class AppendRun implements AckWait, LimitedWait {
   }
 
   #resultOf(begun: Begun | AppError, error: AppError): Appended | AppError {
-    if (begun instanceof AppError || !begun.batch || hasReachedAck(begun.batch, this.ack)) return this.#appended(begun)
-    return begun.batch.failure ?? error
+    if (begun instanceof AppError || !begun.span || hasReachedAck(begun.span, this.ack)) return this.#appended(begun)
+    return begun.span.failure ?? error
   }
 
   #appended(begun: Begun | AppError): Appended | AppError {

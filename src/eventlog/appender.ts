@@ -1,11 +1,12 @@
 import type { Clock } from '#lib/clock.ts'
+import type { BatchHeader } from '#formats/kafka/record-batch.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
 import type { Accumulator } from './accumulator.ts'
 import type { AckDeadlines } from './ack-deadlines.ts'
 import { AppendRun, type Appended, type AppendSink, type Begun, type LogObserver } from './append-run.ts'
 import type { Backlog } from './backlog.ts'
 import type { Leases } from './leases.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import type { Partition } from './partition.ts'
 import type { AckLevel } from './topic-config.ts'
 import type { Topics } from './topics.ts'
@@ -29,51 +30,110 @@ type Deps = {
   readonly observer: LogObserver | undefined
 }
 
-type Durable = { readonly partition: Partition; readonly batch: LogBatch; readonly bytes: Buffer; readonly isAwaited: boolean }
+type Durable = { readonly partition: Partition; readonly span: LogSpan; readonly bytes: Buffer; readonly isAwaited: boolean }
 
-/** A batch on its way into the write-ahead log, and from there to the accumulator. */
+/** A span on its way into the write-ahead log, and from there to the accumulator. */
 class WalWrite implements WalTask {
   readonly partitionId: number
   readonly epoch: number
   readonly baseOffset: number
   readonly recordCount: number
-  readonly batch: Buffer
+  readonly batches: Buffer
   readonly #deps: Deps
   readonly #durable: Durable
 
   constructor(deps: Deps, durable: Durable) {
-    const { partition, batch, bytes } = durable
+    const { partition, span, bytes } = durable
     this.partitionId = partition.id
     this.epoch = partition.epoch
-    this.baseOffset = batch.baseOffset
-    this.recordCount = batch.lastOffset - batch.baseOffset + 1
-    this.batch = bytes
+    this.baseOffset = span.baseOffset
+    this.recordCount = span.lastOffset - span.baseOffset + 1
+    this.batches = bytes
     this.#deps = deps
     this.#durable = durable
   }
 
   kept(position: WalPosition): void {
-    const { partition, batch, isAwaited } = this.#durable
-    batch.placeAt(position)
-    partition.markSynced(batch)
+    const { partition, span, isAwaited } = this.#durable
+    span.placeAt(position)
+    partition.markSynced(span)
     if (partition.isDeleted) this.#deps.wal?.settle(position)
-    this.#deps.accumulator.add(partition, batch, { isAwaited })
+    this.#deps.accumulator.add(partition, span, { isAwaited })
   }
 
   refused(error: AppError): void {
-    const { partition, batch } = this.#durable
-    this.#deps.backlog.remove(batch)
+    const { partition, span } = this.#durable
+    this.#deps.backlog.remove(span)
     // A full disk may have room again, and nothing of what waited for it was kept.
     if (error.code === 'LOG_FULL') partition.rewind(error)
     else partition.fail(error)
   }
 }
 
+/** The batches of one append on their way into the log: those that follow each other go on together. */
+class OpenSpan {
+  readonly #deps: Deps
+  readonly #partition: Partition
+  readonly #isAwaited: boolean
+  #span: LogSpan | undefined
+  #newest: LogSpan | undefined
+
+  constructor(deps: Deps, partition: Partition, { isAwaited }: { isAwaited: boolean }) {
+    this.#deps = deps
+    this.#partition = partition
+    this.#isAwaited = isAwaited
+  }
+
+  /** The last span that went into the write-ahead log. */
+  get newest(): LogSpan | undefined {
+    return this.#newest
+  }
+
+  /** The batch has its place when this returns. */
+  add(bytes: Buffer): Begun {
+    const { wal, backlog } = this.#deps
+    const header = this.#partition.admit(bytes)
+    // What is there already needs no room; refused again and again, it would be forgotten while its producer goes on.
+    const duplicate = this.#findDuplicate(header)
+    if (duplicate) return duplicate
+    if (!this.#span?.isContinuedBy(bytes, header)) this.close()
+    backlog.checkRoom()
+    wal?.admit((this.#span?.sizeBytes ?? 0) + bytes.length)
+    const { span, appendTimeMs } = this.#partition.place(bytes, header, this.#span)
+    this.#span = span
+    const { lastOffset } = span
+    return { span, baseOffset: lastOffset - header.lastOffsetDelta, lastOffset, appendTimeMs, isDuplicate: false }
+  }
+
+  #findDuplicate(header: BatchHeader): Begun | undefined {
+    const duplicate = this.#partition.producers.findDuplicate(header)
+    if (!duplicate) return undefined
+    const { accumulator, objectAckMs } = this.#deps
+    const { batch: span, baseOffset, lastOffset } = duplicate
+    if (span && this.#isAwaited) accumulator.closeWithin(objectAckMs)
+    return { span, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
+  }
+
+  /** What was added goes on its way. */
+  close(): void {
+    const { wal, backlog, accumulator } = this.#deps
+    const span = this.#span
+    const bytes = span?.bytes
+    if (!span || !bytes) return
+    this.#span = undefined
+    backlog.add(span)
+    const [partition, isAwaited] = [this.#partition, this.#isAwaited]
+    if (!wal) return accumulator.add(partition, span, { isAwaited })
+    this.#newest = span
+    wal.enqueue(new WalWrite(this.#deps, { partition, span, bytes, isAwaited }))
+  }
+}
+
 /** The way of a batch from its producer to the accumulator: it gets its place in the partition at once, and goes on when the write-ahead log has it. */
 export class Appender {
   readonly #deps: Deps
-  /** The last batch that went into the write-ahead log: it is there, or has failed, when all before it are. */
-  #newest: LogBatch | undefined
+  /** The last span that went into the write-ahead log: it is there, or has failed, when all before it are. */
+  #newest: LogSpan | undefined
   #isClosing = false
   #fault: AppError | undefined
 
@@ -106,7 +166,7 @@ export class Appender {
 
   /**
    * Appends whole record batches (version 2) to one partition, whose memory belongs to the log from now on: offsets are written into it. They have their places
-   * when this returns; the sink hears when all of them are as durable as asked for, perhaps at once.
+   * when this returns; the sink hears when all of them are as durable as asked for, perhaps at once. Batches that lie one behind the other in memory cost less.
    * Refused are `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
    * `PRODUCER_FENCED`, `PRODUCER_SEQUENCE_GAP`, `LOG_FULL`, `LOG_UNAVAILABLE`, `LOG_DAMAGED`, `SHUTTING_DOWN`; `TIMEOUT`: it may still come to be.
    */
@@ -122,13 +182,16 @@ export class Appender {
     }
     const ack = this.#deps.wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
     const run = new AppendRun(this.#deps, { partition, ack, timeoutMs: options.timeoutMs ?? 0, sink })
+    const spans = new OpenSpan(this.#deps, partition, { isAwaited: ack === 'object' })
     for (const bytes of batches) {
       try {
-        run.add(this.#begin(partition, bytes, { isAwaited: ack === 'object' }))
+        run.add(spans.add(bytes))
       } catch (thrown) {
         run.refuse(toAppError(thrown))
       }
     }
+    spans.close()
+    this.#newest = spans.newest ?? this.#newest
     this.#deps.leases.keepCeiling(partition)
     run.wait()
   }
@@ -152,27 +215,5 @@ export class Appender {
     if (this.#isClosing) throw new AppError('SHUTTING_DOWN', 'the event log is stopping; repeat when it is back')
     if (this.#fault) throw this.#fault
     return partition
-  }
-
-  /** All of an append but the wait: the batch has its place when this returns. */
-  #begin(partition: Partition, bytes: Buffer, { isAwaited }: { isAwaited: boolean }): Begun {
-    const { wal, backlog, accumulator, objectAckMs } = this.#deps
-    const header = partition.admit(bytes)
-    // What is there already needs no room; refused again and again, it would be forgotten while its producer goes on.
-    const duplicate = partition.producers.findDuplicate(header)
-    if (duplicate) {
-      const { batch, baseOffset, lastOffset } = duplicate
-      if (batch && isAwaited) accumulator.closeWithin(objectAckMs)
-      return { batch, baseOffset, lastOffset, appendTimeMs: -1, isDuplicate: true }
-    }
-    backlog.checkRoom()
-    wal?.admit(bytes.length)
-    const { batch, appendTimeMs } = partition.place(bytes, header)
-    backlog.add(batch)
-    if (wal) {
-      this.#newest = batch
-      wal.enqueue(new WalWrite(this.#deps, { partition, batch, bytes, isAwaited }))
-    } else accumulator.add(partition, batch, { isAwaited })
-    return { batch, baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, appendTimeMs, isDuplicate: false }
   }
 }

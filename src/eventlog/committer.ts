@@ -7,9 +7,9 @@ import type { Timers } from '#lib/timers.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import type { Gathered } from './accumulator.ts'
 import type { Backlog } from './backlog.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import type { LogMetadata, ProducerRow, RunRow, RunVerdict } from './metadata/log-metadata.ts'
-import { encodeObject, objectKeyFor, type ObjectRun } from './objects/object-format.ts'
+import { encodeObject, objectKeyFor, type ObjectRun, type ObjectSpan } from './objects/object-format.ts'
 import type { Partition } from './partition.ts'
 import type { TailCache } from './tail-cache.ts'
 import type { Wal } from './wal/wal.ts'
@@ -23,8 +23,8 @@ const idLifetimeMs = 3_600_000
 const firstRetryMs = 100
 const maxRetryMs = 10_000
 
-/** Batches of one partition in one object. */
-type Run = { readonly partition: Partition; readonly batches: readonly LogBatch[] }
+/** Spans of one partition in one object. */
+type Run = { readonly partition: Partition; readonly spans: readonly LogSpan[] }
 /** An object that is in the store and not yet committed. `rows` belong to `runs`. */
 type Stored = { readonly id: string; readonly sizeBytes: number; readonly runs: readonly Run[]; readonly rows: readonly RunRow[] }
 /** A gathered object on its way. `over` resolves when it is committed, or given up. */
@@ -103,7 +103,7 @@ export class Committer {
       const isDone = stored !== undefined && (await this.#commit(stored))
       // Given up: it still waits, in the write-ahead log only.
       if (!isDone) break
-      for (const batches of next.gathered.runs.values()) for (const batch of batches) this.#deps.backlog.remove(batch)
+      for (const spans of next.gathered.runs.values()) for (const span of spans) this.#deps.backlog.remove(span)
       this.#queue.shift()
       next.over.resolve()
     }
@@ -115,12 +115,12 @@ export class Committer {
     for (const upload of this.#queue.slice(0, maxUploads)) upload.stored ??= this.#store(upload.gathered)
   }
 
-  /** While memory is short, the batches that will be uploaded last give their bytes back to the disk. */
+  /** While memory is short, the spans that will be uploaded last give their bytes back to the disk. */
   #relieveMemory(): void {
     const { backlog } = this.#deps
     for (const { gathered, stored } of this.#queue.toReversed()) {
       if (!backlog.isOverBudget || stored) return
-      for (const batches of gathered.runs.values()) for (const batch of batches) backlog.spill(batch)
+      for (const spans of gathered.runs.values()) for (const span of spans) backlog.spill(span)
     }
   }
 
@@ -129,13 +129,13 @@ export class Committer {
     return await this.#untilDone('object could not be stored', async () => {
       const runs: Run[] = []
       const contents: ObjectRun[] = []
-      for (const [partition, batches] of gathered.runs) {
-        const loaded = await this.#load(partition, batches)
+      for (const [partition, spans] of gathered.runs) {
+        const loaded = await this.#load(partition, spans)
         if (loaded.length === 0) continue
-        runs.push({ partition, batches: batches.slice(0, loaded.length) })
+        runs.push({ partition, spans: spans.slice(0, loaded.length) })
         const { id: topicId, name: topicName } = partition.topic
         const { id: partitionId, index, epoch } = partition
-        contents.push({ partitionId, topicId, topicName, partition: index, epoch, batches: loaded })
+        contents.push({ partitionId, topicId, topicName, partition: index, epoch, spans: loaded })
       }
       if (runs.length === 0) return { id: '', sizeBytes: 0, runs, rows: [] }
       const id = await this.#takeId()
@@ -145,15 +145,16 @@ export class Committer {
     })
   }
 
-  /** The bytes of batches, up to the first that cannot be had; its partition is then closed to producers. Nothing of a topic that is gone. */
-  async #load(partition: Partition, batches: readonly LogBatch[]): Promise<Buffer[]> {
-    const loaded: Buffer[] = []
-    for (const { bytes, position } of batches) {
+  /** Spans with their bytes, up to the first that cannot be had; its partition is then closed to producers. Nothing of a topic that is gone. */
+  async #load(partition: Partition, spans: readonly LogSpan[]): Promise<ObjectSpan[]> {
+    const loaded: ObjectSpan[] = []
+    for (const span of spans) {
+      const { bytes, position } = span
       try {
         if (partition.isDeleted) return []
         const found = bytes ?? (position && (await this.#deps.wal?.read(position)))
-        if (found === undefined) throw new AppError('INTERNAL', 'a batch is neither in memory nor in the write-ahead log')
-        loaded.push(found)
+        if (found === undefined) throw new AppError('INTERNAL', 'records are neither in memory nor in the write-ahead log')
+        loaded.push({ place: span, bytes: found })
       } catch (thrown) {
         const error = toAppError(thrown)
         // Deleted while it was read: its place in the write-ahead log was given up.
@@ -221,26 +222,26 @@ export class Committer {
   }
 
   async #storeAgain({ runs, sizeBytes, ...rest }: Stored): Promise<Stored> {
-    const gathered = { runs: new Map(runs.map(({ partition, batches }) => [partition, [...batches]])), sizeBytes }
+    const gathered = { runs: new Map(runs.map(({ partition, spans }) => [partition, [...spans]])), sizeBytes }
     return (await this.#store(gathered)) ?? { ...rest, runs, sizeBytes }
   }
 
   #settle({ sizeBytes, runs }: Stored, verdicts: readonly RunVerdict[]): void {
     this.#objectCount += 1
     this.#committedBytes += sizeBytes
-    for (const [index, { partition, batches }] of runs.entries()) {
+    for (const [index, { partition, spans }] of runs.entries()) {
       const verdict = verdicts[index]
-      if (verdict === 'committed') this.#keep(partition, batches)
+      if (verdict === 'committed') this.#keep(partition, spans)
       else this.#refuse(partition, verdict)
     }
   }
 
-  #keep(partition: Partition, batches: readonly LogBatch[]): void {
-    partition.markCommitted(batches)
+  #keep(partition: Partition, spans: readonly LogSpan[]): void {
+    partition.markCommitted(spans)
     // Those of a deleted topic were settled when it was deleted.
     if (partition.isDeleted) return
-    for (const { position } of batches) if (position) this.#deps.wal?.settle(position)
-    this.#deps.tailCache.add(partition, batches)
+    for (const { position } of spans) if (position) this.#deps.wal?.settle(position)
+    this.#deps.tailCache.add(partition, spans)
   }
 
   /** The write-ahead log keeps what the database refused: it was acknowledged. */
@@ -290,8 +291,8 @@ export class Committer {
 }
 
 /** What is stored of the idempotent producers that have batches in a run. */
-function producerRows({ partition, batches }: Run, row: RunRow | undefined): ProducerRow[] {
-  const ids = new Set(batches.map(({ producerId }) => producerId).filter((id) => id >= 0))
+function producerRows({ partition, spans }: Run, row: RunRow | undefined): ProducerRow[] {
+  const ids = new Set(spans.map(({ producerId }) => producerId).filter((id) => id >= 0))
   const endOffset = (row?.lastOffset ?? -1) + 1
   return [...ids].flatMap((producerId) => partition.producers.rowAt(endOffset, { partitionId: partition.id, producerId }) ?? [])
 }

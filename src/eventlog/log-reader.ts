@@ -1,7 +1,7 @@
-import { readBatchHeader } from '#formats/kafka/record-batch.ts'
+import { headersOf, readBatchHeader, splitBatches } from '#formats/kafka/record-batch.ts'
 import { decodeBatch } from '#formats/kafka/records.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import type { LogMetadata } from './metadata/log-metadata.ts'
 import type { ExtentReader } from './objects/extent-reader.ts'
 import type { Partition } from './partition.ts'
@@ -56,30 +56,33 @@ export class LogReader {
     const found: Buffer[] = []
     let sizeBytes = 0
     let next = offset
-    for (const batch of partition.recent.from(offset)) {
+    for (const span of partition.recent.from(offset)) {
       // While one was read back, those behind it may have left memory.
-      if (batch.baseOffset > next) break
-      next = batch.lastOffset + 1
-      sizeBytes += batch.sizeBytes
-      if (batch.lastOffset >= highWatermark || (found.length > 0 && sizeBytes > maxBytes)) break
-      const bytes = batch.bytes ?? (await this.#readBack(batch))
-      if (bytes) {
-        found.push(bytes)
-        continue
+      if (span.baseOffset > next || span.lastOffset >= highWatermark) break
+      next = span.lastOffset + 1
+      const bytes = span.bytes ?? (await this.#readBack(span))
+      if (!bytes) break
+      let at = 0
+      for (const header of headersOf(bytes)) {
+        const start = at
+        at += header.sizeBytes
+        if (header.baseOffset + header.lastOffsetDelta < offset) continue
+        sizeBytes += header.sizeBytes
+        if (found.length > 0 && sizeBytes > maxBytes) return found
+        found.push(bytes.subarray(start, at))
       }
-      break
     }
     return found.length > 0 ? found : await this.#readStored(partition, { offset, maxBytes, signal })
   }
 
-  /** A batch that has given its memory back; undefined when it is in the object store meanwhile. */
-  async #readBack(batch: LogBatch): Promise<Buffer | undefined> {
-    if (batch.hasReached('committed') || !batch.position) return undefined
+  /** A span that has given its memory back; undefined when it is in the object store meanwhile. */
+  async #readBack(span: LogSpan): Promise<Buffer | undefined> {
+    if (span.hasReached('committed') || !span.position) return undefined
     try {
-      return await this.#wal?.read(batch.position)
+      return await this.#wal?.read(span.position)
     } catch (error) {
       // Committed while it was read, its place in the write-ahead log may hold other records by now.
-      if (batch.hasReached('committed')) return undefined
+      if (span.hasReached('committed')) return undefined
       throw error
     }
   }
@@ -126,16 +129,18 @@ export class LogReader {
     const stored = await this.#findStored(partition, timestampMs)
     if (stored) return stored
     const fromOffset = partition.logStart
-    for (const batch of partition.recent.from(Math.max(next, fromOffset))) {
-      if (batch.lastOffset >= highWatermark) break
+    for (const span of partition.recent.from(Math.max(next, fromOffset))) {
+      if (span.lastOffset >= highWatermark) break
       // What has left memory since is in the object store: it is found there.
-      if (batch.baseOffset > Math.max(next, fromOffset)) return await this.#findByTime(partition, timestampMs)
-      next = batch.lastOffset + 1
-      if (batch.maxTimestampMs < timestampMs) continue
-      const bytes = batch.bytes ?? (await this.#readBack(batch))
+      if (span.baseOffset > Math.max(next, fromOffset)) return await this.#findByTime(partition, timestampMs)
+      next = span.lastOffset + 1
+      if (span.maxTimestampMs < timestampMs) continue
+      const bytes = span.bytes ?? (await this.#readBack(span))
       if (!bytes) return await this.#findByTime(partition, timestampMs)
-      const record = decodeBatch(bytes, { fromOffset }).find((one) => one.timestampMs >= timestampMs)
-      if (record) return { offset: record.offset, timestampMs: record.timestampMs }
+      for (const batch of splitBatches(bytes)) {
+        const record = decodeBatch(batch, { fromOffset }).find((one) => one.timestampMs >= timestampMs)
+        if (record) return { offset: record.offset, timestampMs: record.timestampMs }
+      }
     }
     if (next < highWatermark) return await this.#findByTime(partition, timestampMs)
     return { offset: -1, timestampMs: -1 }

@@ -1,11 +1,19 @@
-import { checkBatch, placeBatch, readBatchHeader, stampAppendTime, type BatchHeader } from '#formats/kafka/record-batch.ts'
+import {
+  checkBatch,
+  headersOf,
+  placeBatch,
+  readBatchHeader,
+  stampAppendTime,
+  type BatchHeader,
+} from '#formats/kafka/record-batch.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
-import { LogBatch } from './log-batch.ts'
+import { LogSpan } from './log-span.ts'
 import type { AcquiredPartition, PartitionRow, ProducerRow } from './metadata/log-metadata.ts'
 import { Producers } from './producers.ts'
-import { RecentBatches } from './recent-batches.ts'
+import { RecentSpans } from './recent-spans.ts'
 import type { Durability, TopicConfig } from './topic-config.ts'
+import type { WalPosition } from './wal/wal.ts'
 
 /** What a partition needs to know of its topic; one object for all partitions, whose configuration may change. `durability` is what holds here. */
 export type TopicIdentity = {
@@ -15,8 +23,8 @@ export type TopicIdentity = {
   readonly durability: Durability
 }
 
-/** A batch that a partition has taken. `appendTimeMs` is -1 where producers set the time. */
-export type Placed = { readonly batch: LogBatch; readonly appendTimeMs: number }
+/** A batch that a partition has taken, the last of its span. `appendTimeMs` is -1 where producers set the time. */
+export type Placed = { readonly span: LogSpan; readonly appendTimeMs: number }
 
 /**
  * One partition as its owner knows it. Offsets grow through four marks:
@@ -30,8 +38,8 @@ export class Partition {
   readonly id: number
   readonly index: number
   readonly topic: TopicIdentity
-  readonly recent = new RecentBatches()
-  readonly producers = new Producers<LogBatch>()
+  readonly recent = new RecentSpans()
+  readonly producers = new Producers<LogSpan>()
   readonly #clock: Clock
   readonly #watchers = new Set<(bytes: number) => void>()
   #epoch = 0
@@ -146,8 +154,11 @@ export class Partition {
     return header
   }
 
-  /** Gives an admitted batch that is no duplicate its offsets. The bytes belong to the log from now on. Throws before anything has changed. */
-  place(bytes: Buffer, header: BatchHeader): Placed {
+  /**
+   * Gives an admitted batch that is no duplicate its offsets. It becomes part of `open`, which it continues and which nobody else has seen, or a span of its own. The
+   * bytes belong to the log from now on. Throws before anything has changed.
+   */
+  place(bytes: Buffer, header: BatchHeader, open: LogSpan | undefined): Placed {
     if (this.#nextOffset + header.lastOffsetDelta >= this.#ceiling) {
       throw new AppError('PARTITION_NOT_OWNED', `${this.label} waits for the database to raise its offset ceiling; repeat`)
     }
@@ -158,49 +169,57 @@ export class Partition {
     const baseOffset = this.#nextOffset
     placeBatch(bytes, { baseOffset, leaderEpoch: 0 })
     const placed = appendTimeMs < 0 ? header : readBatchHeader(bytes)
-    const batch = new LogBatch(placed, baseOffset, bytes)
-    this.#take(batch, placed, nowMs)
+    const span = this.#take(placed, { bytes, open, nowMs })
     this.#appendedRecords += header.recordCount
     this.#appendedBytes += bytes.length
-    return { batch, appendTimeMs }
+    return { span, appendTimeMs }
   }
 
-  /** Takes a batch that the write-ahead log had kept from before the start. Its offsets are given. */
-  adopt(batch: LogBatch, header: BatchHeader): void {
-    this.#take(batch, header, this.#clock.nowMs())
-    this.markSynced(batch)
+  /** Takes a span that the write-ahead log had kept from before the start, at `position` there. Its offsets are in its batches. */
+  adopt(bytes: Buffer, position: WalPosition): LogSpan {
+    const nowMs = this.#clock.nowMs()
+    let span: LogSpan | undefined
+    for (const header of headersOf(bytes)) span = this.#take(header, { bytes, open: span, nowMs })
+    if (!span) throw new AppError('LOG_DAMAGED', `an entry of the write-ahead log for ${this.label} holds no batch`)
+    span.placeAt(position)
+    this.markSynced(span)
+    return span
   }
 
-  #take(batch: LogBatch, header: BatchHeader, nowMs: number): void {
-    this.#nextOffset = batch.lastOffset + 1
-    this.recent.push(batch)
-    const { baseOffset, lastOffset } = batch
-    this.producers.remember(header, { baseOffset, lastOffset, nowMs, batch })
+  #take(header: BatchHeader, { bytes, open, nowMs }: { bytes: Buffer; open: LogSpan | undefined; nowMs: number }): LogSpan {
+    const baseOffset = this.#nextOffset
+    const span = open ?? new LogSpan(header, baseOffset, bytes)
+    if (open) open.extend(header)
+    else this.recent.push(span)
+    const { lastOffset } = span
+    this.#nextOffset = lastOffset + 1
+    this.producers.remember(header, { baseOffset, lastOffset, nowMs, batch: span })
+    return span
   }
 
-  /** The batch is on this disk. Called in order of offsets. */
-  markSynced(batch: LogBatch): void {
-    this.#syncedEnd = batch.lastOffset + 1
-    batch.reach('synced')
-    this.#advance(batch.sizeBytes)
+  /** The span is on this disk. Called in order of offsets. */
+  markSynced(span: LogSpan): void {
+    this.#syncedEnd = span.lastOffset + 1
+    span.reach('synced')
+    this.#advance(span.sizeBytes)
   }
 
   /** Nothing behind the synced end was kept: its offsets are given out again, and its batches fail. */
   rewind(error: AppError): void {
     this.#nextOffset = this.#syncedEnd
     this.producers.rewind(this.#syncedEnd)
-    for (const batch of this.recent.dropFrom(this.#syncedEnd)) batch.fail(error)
+    for (const span of this.recent.dropFrom(this.#syncedEnd)) span.fail(error)
   }
 
-  /** The batches are in the object store and the database. Called in order of offsets. */
-  markCommitted(batches: readonly LogBatch[]): void {
+  /** The spans are in the object store and the database. Called in order of offsets. */
+  markCommitted(spans: readonly LogSpan[]): void {
     let bytes = 0
-    for (const batch of batches) {
-      this.#committedEnd = batch.lastOffset + 1
+    for (const span of spans) {
+      this.#committedEnd = span.lastOffset + 1
       this.#syncedEnd = Math.max(this.#syncedEnd, this.#committedEnd)
-      bytes += batch.sizeBytes
-      batch.reach('committed')
-      if (batch.producerId >= 0) this.producers.trim(batch.producerId, this.#committedEnd)
+      bytes += span.sizeBytes
+      span.reach('committed')
+      if (span.producerId >= 0) this.producers.trim(span.producerId, this.#committedEnd)
     }
     this.#committedBytes += bytes
     this.#advance(bytes)
@@ -221,7 +240,7 @@ export class Partition {
   /** Refuses producers from now on; batches that were not committed fail. The first reason stays. */
   fail(error: AppError): void {
     this.#fault ??= error
-    for (const batch of this.recent.from(this.#committedEnd)) batch.fail(error)
+    for (const span of this.recent.from(this.#committedEnd)) span.fail(error)
     this.#wake(0)
   }
 

@@ -1,7 +1,6 @@
-import { readBatchHeader } from '#formats/kafka/record-batch.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
-import { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 import type { Partition } from './partition.ts'
 import type { RecoveredEntry, Wal, WalPosition } from './wal/wal.ts'
 
@@ -20,8 +19,8 @@ type Deps = {
   /** The database has known everything in this write-ahead log before: a partition that it lacks was deleted. Otherwise it may be in another database. */
   readonly isConfirmed: boolean
   readonly log: Logger
-  /** Takes over a batch whose offsets its partition knows again. */
-  readonly onBatch: (partition: Partition, batch: LogBatch) => void
+  /** Takes over a span whose offsets its partition knows again. */
+  readonly onSpan: (partition: Partition, span: LogSpan) => void
 }
 
 /**
@@ -29,7 +28,7 @@ type Deps = {
  * committed already are settled; those of a partition that belongs to another agent now are kept, for what that one has committed may be something else. Where
  * entries are missing or damaged, the partition keeps what is before them and takes no more; the write-ahead log keeps what is behind (invariants I9, I10).
  */
-export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }: Deps): Promise<Recovered> {
+export async function recoverWal({ wal, partitions, isConfirmed, log, onSpan }: Deps): Promise<Recovered> {
   const recovered = { batches: 0, bytes: 0, settled: 0, unknown: 0 }
   const proven = new Set<Partition>()
   for await (const entry of wal.recovered()) {
@@ -49,14 +48,10 @@ export async function recoverWal({ wal, partitions, isConfirmed, log, onBatch }:
       continue
     }
     if (isBehind(entry.position, wal.unreadable.at(-1))) proven.add(partition)
-    const bytes = await wal.read(entry.position)
-    const header = readBatchHeader(bytes)
-    const batch = new LogBatch(header, entry.baseOffset, bytes)
-    batch.placeAt(entry.position)
-    partition.adopt(batch, header)
-    onBatch(partition, batch)
-    recovered.batches += 1
-    recovered.bytes += bytes.length
+    const span = partition.adopt(await wal.read(entry.position), entry.position)
+    onSpan(partition, span)
+    recovered.batches += span.batchCount
+    recovered.bytes += span.sizeBytes
   }
   if (wal.unreadable.length > 0) {
     // Nobody knows whose entries these were. A partition that goes on behind them without a hole has lost none; any other may have.

@@ -1,11 +1,11 @@
-import { batchOverheadBytes } from './backlog.ts'
-import type { LogBatch } from './log-batch.ts'
+import { spanOverheadBytes } from './backlog.ts'
+import type { LogSpan } from './log-span.ts'
 import type { Partition } from './partition.ts'
 
-/** Committed batches that stay in memory for consumers at the end of their partition: the newest, over all partitions, up to a size. */
+/** Committed spans that stay in memory for consumers at the end of their partition: the newest, over all partitions, up to a size. */
 export class TailCache {
   readonly #capacityBytes: number
-  #entries: { partition: Partition; batch: LogBatch }[] = []
+  #entries: { partition: Partition; span: LogSpan }[] = []
   #dropped = 0
   #sizeBytes = 0
 
@@ -17,11 +17,11 @@ export class TailCache {
     return this.#sizeBytes
   }
 
-  /** Batches that were just committed, in order. Those that memory had given back already are not worth a place. */
-  add(partition: Partition, batches: readonly LogBatch[]): void {
-    for (const batch of batches) {
-      this.#entries.push({ partition, batch })
-      this.#sizeBytes += costOf(batch)
+  /** Spans that were just committed, in order. Those that memory had given back already are not worth a place. */
+  add(partition: Partition, spans: readonly LogSpan[]): void {
+    for (const span of spans) {
+      this.#entries.push({ partition, span })
+      this.#sizeBytes += costOf(span)
     }
     this.#trim()
   }
@@ -29,10 +29,10 @@ export class TailCache {
   #trim(): void {
     for (;;) {
       const oldest = this.#entries[this.#dropped]
-      if (oldest === undefined || (this.#sizeBytes <= this.#capacityBytes && oldest.batch.memoryBytes > 0)) break
+      if (oldest === undefined || (this.#sizeBytes <= this.#capacityBytes && oldest.span.memoryBytes > 0)) break
       this.#dropped += 1
-      this.#sizeBytes -= costOf(oldest.batch)
-      // A partition's batches come in order, so this one is the first that it still has.
+      this.#sizeBytes -= costOf(oldest.span)
+      // A partition's spans come in order, so this one is the first that it still has.
       oldest.partition.recent.dropFirst()
     }
     if (this.#dropped * 2 <= this.#entries.length) return
@@ -41,6 +41,6 @@ export class TailCache {
   }
 }
 
-function costOf({ memoryBytes }: LogBatch): number {
-  return batchOverheadBytes + memoryBytes
+function costOf({ memoryBytes }: LogSpan): number {
+  return spanOverheadBytes + memoryBytes
 }

@@ -167,9 +167,12 @@ test('whatever is encoded comes back', () => {
       encoded.runs,
     )
     for (const [index, { row, ...names }] of decoded.runs.entries()) {
-      const { batches, partitionId: _, epoch: __, ...expected } = given[index] ?? makeRun([])
+      const { spans, partitionId: _, epoch: __, ...expected } = given[index] ?? makeRun([])
       assert.deepEqual({ ...names, producers: [] }, { ...expected, producers: [] })
-      assert.deepEqual(bytes.subarray(row.positionBytes, row.positionBytes + row.lengthBytes), Buffer.concat(batches))
+      assert.deepEqual(
+        bytes.subarray(row.positionBytes, row.positionBytes + row.lengthBytes),
+        Buffer.concat(spans.map((span) => span.bytes)),
+      )
     }
   })
   fc.assert(property, { numRuns: 100 })

@@ -1,17 +1,30 @@
 import { crc32c } from '#formats/kafka/crc32c.ts'
-import { readBatchHeader, type BatchHeader } from '#formats/kafka/record-batch.ts'
+import { headersOf, type BatchHeader } from '#formats/kafka/record-batch.ts'
 import { AppError } from '#lib/errors.ts'
 import type { ProducerBatch, RunRow, SparsePoint } from '../metadata/log-metadata.ts'
 import { encodeObjectTail, type IndexedRun, type RunProducer } from './object-index.ts'
 
-/** Consecutive batches of one partition, with their offsets in place, on their way into an object. */
+/** Consecutive batches of one producer, with their offsets in place, and what their headers say together. */
+export type ObjectSpan = {
+  readonly bytes: Buffer
+  readonly place: {
+    readonly baseOffset: number
+    readonly lastOffset: number
+    readonly batchCount: number
+    readonly minTimestampMs: number
+    readonly maxTimestampMs: number
+    readonly producerId: number
+  }
+}
+
+/** Consecutive spans of one partition on their way into an object. */
 export type ObjectRun = {
   readonly partitionId: number
   readonly topicId: string
   readonly topicName: string
   readonly partition: number
   readonly epoch: number
-  readonly batches: readonly Buffer[]
+  readonly spans: readonly ObjectSpan[]
 }
 
 /**
@@ -27,7 +40,7 @@ export type EncodedObject = {
 /** All objects of the log are below this. */
 export const objectPrefix = 'data/v1/'
 
-/** Batches from this size on are passed through; smaller ones are copied together, because each chunk costs a call or more on its way. */
+/** Spans from this size on are passed through; smaller ones are copied together, because each chunk costs a call or more on its way. */
 const passThroughBytes = 32 * 2 ** 10
 const chunkBytes = 256 * 2 ** 10
 /** About as far as this lie the sparse points of a run from each other. */
@@ -53,7 +66,7 @@ export function isKeyOf(key: string, objectId: string): boolean {
 }
 
 /**
- * Lays out an object: run after run, the batches as they are; then the index and the footer (object-index.ts). Batches are not copied unless they are small,
+ * Lays out an object: run after run, the batches as they are; then the index and the footer (object-index.ts). Spans are not copied unless they are small,
  * so their memory must stay as it is until the object is stored.
  */
 export function encodeObject(objectId: string, runs: readonly ObjectRun[]): EncodedObject {
@@ -67,7 +80,7 @@ export function encodeObject(objectId: string, runs: readonly ObjectRun[]): Enco
   return {
     chunks: {
       *[Symbol.iterator]() {
-        yield* packChunks(runs.flatMap(({ batches }) => batches))
+        yield* packChunks(runs.flatMap(({ spans }) => spans))
         yield tail
       },
     },
@@ -76,33 +89,29 @@ export function encodeObject(objectId: string, runs: readonly ObjectRun[]): Enco
   }
 }
 
-function describeRun(
-  { batches, partitionId, epoch, topicId, topicName, partition }: ObjectRun,
-  positionBytes: number,
-): IndexedRun {
+function describeRun({ spans, partitionId, epoch, topicId, topicName, partition }: ObjectRun, positionBytes: number): IndexedRun {
   const sparse: SparsePoint[] = []
   const producers = new Map<number, RunProducer & { batches: ProducerBatch[] }>()
-  let [baseOffset, nextOffset, lengthBytes, sparseEndBytes] = [-1, -1, 0, sparseStepBytes]
+  let [baseOffset, nextOffset, batchCount, lengthBytes, sparseEndBytes] = [-1, -1, 0, 0, sparseStepBytes]
   let [minTimestampMs, maxTimestampMs] = [Infinity, -Infinity]
-  for (const bytes of batches) {
-    const header = readBatchHeader(bytes)
-    if (baseOffset < 0) baseOffset = header.baseOffset
-    else if (header.baseOffset !== nextOffset) throw notConsecutive({ topicName, partition, nextOffset, header })
+  for (const { bytes, place } of spans) {
+    if (baseOffset < 0) baseOffset = place.baseOffset
+    else if (place.baseOffset !== nextOffset) throw notConsecutive({ topicName, partition, nextOffset, place })
     if (lengthBytes >= sparseEndBytes) {
-      sparse.push({ offset: header.baseOffset, positionBytes: lengthBytes, maxTimestampMs })
+      sparse.push({ offset: place.baseOffset, positionBytes: lengthBytes, maxTimestampMs })
       sparseEndBytes = lengthBytes + sparseStepBytes
     }
-    if (header.producerId >= 0) noteProducer(producers, header)
-    nextOffset = header.baseOffset + header.lastOffsetDelta + 1
+    if (place.producerId >= 0) for (const header of headersOf(bytes)) noteProducer(producers, header)
+    nextOffset = place.lastOffset + 1
+    batchCount += place.batchCount
     lengthBytes += bytes.length
-    minTimestampMs = Math.min(minTimestampMs, header.baseTimestampMs)
-    maxTimestampMs = Math.max(maxTimestampMs, header.maxTimestampMs)
+    minTimestampMs = Math.min(minTimestampMs, place.minTimestampMs)
+    maxTimestampMs = Math.max(maxTimestampMs, place.maxTimestampMs)
   }
-  if (batches.length === 0)
-    throw new AppError('INTERNAL', `a run of partition ${partition} of topic "${topicName}" has no batches`)
+  if (spans.length === 0) throw new AppError('INTERNAL', `a run of partition ${partition} of topic "${topicName}" has no batches`)
   const offsets = { baseOffset, lastOffset: nextOffset - 1 }
   const row = { ...offsets, partitionId, epoch, positionBytes, lengthBytes, minTimestampMs, maxTimestampMs, sparse }
-  return { topicId, topicName, partition, row: { ...row, batchCount: batches.length }, producers: [...producers.values()] }
+  return { topicId, topicName, partition, row: { ...row, batchCount }, producers: [...producers.values()] }
 }
 
 /** Keeps the last batches of the newest epoch. */
@@ -117,28 +126,28 @@ function noteProducer(producers: Map<number, RunProducer & { batches: ProducerBa
   if (producer.batches.length > batchesPerProducer) producer.batches.shift()
 }
 
-/** The bytes of the batches in order; big batches are chunks of their own, runs of small ones are copied into chunks of about `chunkBytes`. */
-function* packChunks(batches: readonly Buffer[]): Generator<Buffer, void, undefined> {
+/** The bytes of the spans in order; big ones are chunks of their own, runs of small ones are copied into chunks of about `chunkBytes`. */
+function* packChunks(spans: readonly ObjectSpan[]): Generator<Buffer, void, undefined> {
   let small: Buffer[] = []
   let smallBytes = 0
-  for (const batch of batches) {
-    const isSmall = batch.length < passThroughBytes
+  for (const { bytes } of spans) {
+    const isSmall = bytes.length < passThroughBytes
     if (isSmall) {
-      small.push(batch)
-      smallBytes += batch.length
+      small.push(bytes)
+      smallBytes += bytes.length
       if (smallBytes < chunkBytes) continue
     }
     if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
     small = []
     smallBytes = 0
-    if (!isSmall) yield batch
+    if (!isSmall) yield bytes
   }
   if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
 }
 
-type Break = { topicName: string; partition: number; nextOffset: number; header: BatchHeader }
+type Break = { topicName: string; partition: number; nextOffset: number; place: ObjectSpan['place'] }
 
-function notConsecutive({ topicName, partition, nextOffset, header }: Break): AppError {
-  const message = `a run of partition ${partition} of topic "${topicName}" has offset ${header.baseOffset} where ${nextOffset} comes next`
+function notConsecutive({ topicName, partition, nextOffset, place }: Break): AppError {
+  const message = `a run of partition ${partition} of topic "${topicName}" has offset ${place.baseOffset} where ${nextOffset} comes next`
   return new AppError('INTERNAL', message)
 }

@@ -14,7 +14,7 @@ import type { CommitAnswer, ExtentRow, LogMetadata, ProducerRow, TopicRow } from
 import { sqlLogMetadata } from '../metadata/sql-log-metadata.ts'
 import { topicConfigSchema, type TopicConfig } from '../topic-config.ts'
 import { Value } from 'typebox/value'
-import { encodeObject, objectKeyFor, type EncodedObject, type ObjectRun } from './object-format.ts'
+import { encodeObject, objectKeyFor, type EncodedObject, type ObjectRun, type ObjectSpan } from './object-format.ts'
 
 export type NewBatch = {
   readonly baseOffset: number
@@ -55,9 +55,22 @@ export function makeRun(batches: readonly Buffer[], changes: Partial<ObjectRun> 
     topicName: 'orders',
     partition: 0,
     epoch: 1,
-    batches,
+    spans: batches.map(spanOf),
     ...changes,
   }
+}
+
+function spanOf(bytes: Buffer): ObjectSpan {
+  const { baseOffset, lastOffsetDelta, baseTimestampMs: minTimestampMs, maxTimestampMs, producerId } = readBatchHeader(bytes)
+  const place = {
+    baseOffset,
+    lastOffset: baseOffset + lastOffsetDelta,
+    batchCount: 1,
+    minTimestampMs,
+    maxTimestampMs,
+    producerId,
+  }
+  return { bytes, place }
 }
 
 export const fixtureAgent = 'agent-0123456789'
@@ -172,5 +185,5 @@ type FixtureRun = {
 
 function runOf({ topic, partition = 0, epoch = 1, batches }: FixtureRun): ObjectRun {
   const partitionId = topic.partitions[partition]?.partitionId ?? 0
-  return { partitionId, topicId: topic.id, topicName: topic.name, partition, epoch, batches }
+  return { partitionId, topicId: topic.id, topicName: topic.name, partition, epoch, spans: batches.map(spanOf) }
 }

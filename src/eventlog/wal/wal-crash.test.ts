@@ -71,7 +71,7 @@ async function live(disk: SimDisk, model: Model, random: () => number, process: 
   for (const entry of await allRecovered(wal)) {
     assert.equal(entry.isDamaged, false)
     const expected = testEntry(entry.baseOffset, entry.position.lengthBytes)
-    assert.deepEqual(await wal.read(entry.position), expected.batch)
+    assert.deepEqual(await wal.read(entry.position), expected.batches)
     assert.equal(entry.partitionId, expected.partitionId)
     positions.set(entry.baseOffset, entry.position)
   }

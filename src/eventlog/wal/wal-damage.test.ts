@@ -160,7 +160,7 @@ test('an entry inside a record is no entry, even when the one around it is lost'
   for (let at = 64 - entryHeaderBytes; at + entry.length < planted.length; at += 320) entry.copy(planted, at)
   encodeSeal({ seed: 1, segment: 1, position: 5000 }).copy(planted, 960)
   planted.writeUInt32BE(1012, 8)
-  const second = await wal.append({ ...testEntry(2), batch: planted })
+  const second = await wal.append({ ...testEntry(2), batches: planted })
   await wal.append(testEntry(3, 200))
   disk.kill()
   disk.corrupt(segmentPath(1), second.positionBytes - entryHeaderBytes + header)

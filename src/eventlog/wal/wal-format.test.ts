@@ -4,6 +4,7 @@ import { fuzzBytes } from '../../../test/support/fuzz.ts'
 import { EntryMarks } from './entry-marks.ts'
 import { findSegments, segmentFileName } from './segment-files.ts'
 import {
+  areBatchesIntact,
   encodeSeal,
   encodeSegmentHeader,
   entriesStart,
@@ -33,13 +34,13 @@ const entries: [string, EntryFields, number][] = [
 for (const [name, fields, sizeBytes] of entries) {
   test(`an entry is read as it was written: ${name}`, () => {
     const batch = testBatch(3, sizeBytes)
-    const group = new GroupLayout().layOut([{ ...fields, batch }], { seed, segment, start: entriesStart })
+    const group = new GroupLayout().layOut([{ ...fields, batches: batch }], { seed, segment, start: entriesStart })
     const bytes = Buffer.concat(group.chunks)
     assert.equal(bytes.length, group.sizeBytes)
     assert.equal(bytes.length, entryBytes(sizeBytes))
     const place = { seed, segment, position: entriesStart, fileBytes }
     const parsed = parseEntryHeader(bytes, place)
-    assert.deepEqual(parsed, { ...fields, groupStart: entriesStart, lengthBytes: sizeBytes, batchCrc: batch.readUInt32BE(17) })
+    assert.deepEqual(parsed, { ...fields, groupStart: entriesStart, lengthBytes: sizeBytes })
     assert.deepEqual(bytes.subarray(entryHeaderBytes, entryHeaderBytes + sizeBytes), batch)
     assert.ok(bytes.subarray(entryHeaderBytes + sizeBytes).every((byte) => byte === 0))
     for (let at = 0; at < 69; at++) {
@@ -53,11 +54,30 @@ for (const [name, fields, sizeBytes] of entries) {
   })
 }
 
+test('batches of one entry vouch for each other: any changed byte is noticed', () => {
+  const batches = Buffer.concat([testBatch(70, 90), testBatch(71, 61), testBatch(72, 100)])
+  const fields = { partitionId: 1, epoch: 1, baseOffset: 70, recordCount: 3 }
+  const group = new GroupLayout().layOut([{ ...fields, batches }], { seed, segment, start: entriesStart })
+  const bytes = Buffer.concat(group.chunks)
+  const isIntact = (entry: Buffer): boolean => {
+    const header = parseEntryHeader(entry, { seed, segment, position: entriesStart, fileBytes })
+    return (
+      header !== undefined && areBatchesIntact(entry.subarray(entryHeaderBytes, entryHeaderBytes + header.lengthBytes), header)
+    )
+  }
+  assert.ok(isIntact(bytes))
+  for (let at = 0; at < entryHeaderBytes + batches.length; at++) {
+    const changed = Buffer.from(bytes)
+    changed[at] = (changed[at] ?? 0) ^ 0x10
+    assert.ok(!isIntact(changed), `byte ${at}`)
+  }
+})
+
 test('a group lays small and large batches one behind the other', () => {
   const sizes = [61, 20_000, 64, 8192, 8193, 70, 9000, 9001]
   const batches = sizes.map((size, index) => testBatch(index, size))
   const group = new GroupLayout().layOut(
-    batches.map((batch, index) => ({ partitionId: index, epoch: 1, baseOffset: index, recordCount: 1, batch })),
+    batches.map((batch, index) => ({ partitionId: index, epoch: 1, baseOffset: index, recordCount: 1, batches: batch })),
     { seed, segment, start: 8192 },
   )
   const bytes = Buffer.concat(group.chunks)
@@ -95,7 +115,7 @@ fuzzBytes(
   [
     encodeSeal({ seed, segment, position: entriesStart }),
     Buffer.concat(
-      new GroupLayout().layOut([{ partitionId: 1, epoch: 1, baseOffset: 1, recordCount: 1, batch: testBatch(1, 99) }], {
+      new GroupLayout().layOut([{ partitionId: 1, epoch: 1, baseOffset: 1, recordCount: 1, batches: testBatch(1, 99) }], {
         seed,
         segment,
         start: entriesStart,

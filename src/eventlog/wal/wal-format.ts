@@ -8,8 +8,9 @@ import { Writer } from '#bytes/writer.ts'
 //   4096  entry, entry, …, seal
 //
 // Entries begin at multiples of 64 bytes, the size of a seal, so that no disk can tear a seal or the fixed part of an entry's header. An entry is its
-// header, the record batch as it is, and zeros. Its CRC covers the header and the first 21 bytes of the batch; among these is the batch's own CRC, which
-// covers the rest: the batch is summed up once, by whoever took it in. Both are checked at recovery. A seal is an entry without a batch: the segment ends.
+// header, one or more record batches as they are, and zeros. Its CRC covers the header and the first 21 bytes of the first batch; among these is the batch's
+// own CRC, which covers the rest of it: a batch is summed up once, by whoever took it in. What further batches have outside their own CRCs follows from what is
+// before them. All of it is checked at recovery. A seal is an entry without a batch: the segment ends.
 //
 // The CRC begins with that of the segment header, which holds an id of this life of the file, and an entry knows its segment and position. So neither what
 // a recycled file held before, nor an entry that somebody put inside a record, is ever taken for an entry.
@@ -27,7 +28,7 @@ import { Writer } from '#bytes/writer.ts'
 export const blockBytes = 64
 /** Where the entries of a segment begin. */
 export const entriesStart = 4096
-/** Where the batch begins within its entry. */
+/** Where the batches begin within their entry. */
 export const entryHeaderBytes = 48
 /** A seal takes one block. */
 export const sealBytes = 64
@@ -43,7 +44,10 @@ export const entryMagicBytes = Buffer.of(0x4d, 0x57, 0x45, 0x31)
 const secondCopyAt = 2048
 const maxIdBytes = 255
 const coveredBatchBytes = parsedBytes - entryHeaderBytes
-const batchCrcAt = entryHeaderBytes + 17
+/** Of a record batch: `baseOffset` and `batchLength`, which `batchLength` does not count, and the CRC. */
+const lengthPrefixBytes = 12
+const crcAt = 17
+const crcEnd = 21
 const crcFrom = 8
 
 /** `life` is an id that no other life of the file has; `seed` begins the checksums of its entries. */
@@ -98,15 +102,31 @@ export type EntryFields = {
   readonly baseOffset: number
   readonly recordCount: number
 }
-/** `lengthBytes` is the length of the batch, 0 for a seal; `batchCrc` is what its bytes from 21 on sum up to. */
-export type EntryHeader = EntryFields & { readonly groupStart: number; readonly lengthBytes: number; readonly batchCrc: number }
+/** `lengthBytes` is the length of the batches, 0 for a seal. */
+export type EntryHeader = EntryFields & { readonly groupStart: number; readonly lengthBytes: number }
 
 /** What an entry takes in its segment. */
-export function entryBytes(batchBytes: number): number {
-  return Math.ceil((entryHeaderBytes + batchBytes) / blockBytes) * blockBytes
+export function entryBytes(lengthBytes: number): number {
+  return Math.ceil((entryHeaderBytes + lengthBytes) / blockBytes) * blockBytes
 }
 
-/** Writes the header of an entry at `at`, where the first 21 bytes of its batch already stand behind. */
+/** Whether the batches of an entry, whose header is intact, are those that were written. */
+export function areBatchesIntact(batches: Buffer, { baseOffset, recordCount }: EntryFields): boolean {
+  let offset = baseOffset
+  for (let at = 0; at < batches.length;) {
+    if (batches.length - at < minBatchBytes) return false
+    const end = at + lengthPrefixBytes + batches.readInt32BE(at + 8) // batchLength
+    if (end < at + minBatchBytes || end > batches.length) return false
+    // Of the first one the header of the entry knows all that is in front of its CRC.
+    const isPlaced = at === 0 || (readU64(batches, at) === offset && batches.compare(batches, 12, 17, at + 12, at + 17) === 0)
+    if (!isPlaced || crc32c(batches.subarray(at + crcEnd, end)) !== batches.readUInt32BE(at + crcAt)) return false
+    offset += batches.readInt32BE(at + 23) + 1 // lastOffsetDelta
+    at = end
+  }
+  return offset === baseOffset + recordCount
+}
+
+/** Writes the header of an entry at `at`, where the first 21 bytes of its first batch already stand behind. */
 export function writeEntryHeader(
   bytes: Buffer,
   at: number,
@@ -153,7 +173,6 @@ export function parseEntryHeader(
     baseOffset: readU64(bytes, 32), // baseOffset
     epoch: bytes.readUInt32BE(40), // epoch
     recordCount: bytes.readUInt32BE(44), // recordCount
-    batchCrc: isSeal ? 0 : bytes.readUInt32BE(batchCrcAt),
   }
 }
 

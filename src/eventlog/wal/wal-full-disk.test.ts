@@ -147,7 +147,7 @@ for (const [operation, skip] of [
     await assert.rejects(wal.append(testEntry(999)), { code: 'LOG_UNAVAILABLE' })
     const [position] = positions
     assert.ok(position)
-    assert.deepEqual(await wal.read(position), testEntry(1).batch)
+    assert.deepEqual(await wal.read(position), testEntry(1).batches)
     for (const settled of positions) wal.settle(settled)
     const before = disk.operationCount
     await wal[Symbol.asyncDispose]()

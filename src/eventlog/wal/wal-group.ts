@@ -1,7 +1,7 @@
 import { entryBytes, entryHeaderBytes, parsedBytes, writeEntryHeader, type EntryFields } from './wal-format.ts'
 
-/** One batch to be written, and whose it is. */
-export type WalEntry = EntryFields & { readonly batch: Buffer }
+/** Consecutive batches of a partition to be written as one entry. `recordCount` is of all of them. */
+export type WalEntry = EntryFields & { readonly batches: Buffer }
 
 export type WalGroup = {
   /** What to write, in one go. */
@@ -11,7 +11,7 @@ export type WalGroup = {
   readonly positions: readonly number[]
 }
 
-/** Batches up to here are copied next to each other; above, a chunk of its own costs less than the copy. */
+/** Entries up to here are copied next to each other; above, a chunk of its own costs less than the copy. */
 const copiedBytes = 8192
 const copiedOfLarge = parsedBytes - entryHeaderBytes
 
@@ -24,9 +24,9 @@ const maxKeptBytes = 1_048_576
 export class GroupLayout {
   #memory = Buffer.alloc(0)
 
-  /** Entries one behind the other from `start` on. Large batches are not copied: they must not change until they are written. */
+  /** Entries one behind the other from `start` on. Large ones are not copied: they must not change until they are written. */
   layOut(entries: readonly WalEntry[], place: Place): WalGroup {
-    const sizeBytes = entries.reduce((sum, { batch }) => sum + ownBytes(batch.length), 0)
+    const sizeBytes = entries.reduce((sum, { batches }) => sum + ownBytes(batches.length), 0)
     return layOutGroup(entries, place, this.#take(sizeBytes))
   }
 
@@ -44,36 +44,37 @@ function layOutGroup(entries: readonly WalEntry[], { seed, segment, start }: Pla
   let at = 0
   let chunkStart = 0
   for (const entry of entries) {
-    const { batch } = entry
-    const isCopied = batch.length <= copiedBytes
+    const { batches } = entry
+    const isCopied = batches.length <= copiedBytes
     const headerAt = at
-    at = headerAt + entryHeaderBytes + batch.copy(bytes, headerAt + entryHeaderBytes, 0, isCopied ? batch.length : copiedOfLarge)
+    const copiedEnd = isCopied ? batches.length : copiedOfLarge
+    at = headerAt + entryHeaderBytes + batches.copy(bytes, headerAt + entryHeaderBytes, 0, copiedEnd)
     writeEntryHeader(bytes, headerAt, {
       partitionId: entry.partitionId,
       epoch: entry.epoch,
       baseOffset: entry.baseOffset,
       recordCount: entry.recordCount,
-      lengthBytes: batch.length,
+      lengthBytes: batches.length,
       seed,
       segment,
       position,
       groupStart: start,
     })
     if (!isCopied) {
-      chunks.push(bytes.subarray(chunkStart, at), batch.subarray(copiedOfLarge))
+      chunks.push(bytes.subarray(chunkStart, at), batches.subarray(copiedOfLarge))
       chunkStart = at
     }
-    const end = headerAt + ownBytes(batch.length)
+    const end = headerAt + ownBytes(batches.length)
     bytes.fill(0, at, end)
     at = end
     positions.push(position)
-    position += entryBytes(batch.length)
+    position += entryBytes(batches.length)
   }
   if (at > chunkStart) chunks.push(bytes.subarray(chunkStart, at))
   return { chunks, sizeBytes: position - start, positions }
 }
 
-/** What of an entry is in the memory of the group: all of it, or all but the rest of a large batch. */
-function ownBytes(batchBytes: number): number {
-  return batchBytes <= copiedBytes ? entryBytes(batchBytes) : entryBytes(batchBytes) - (batchBytes - copiedOfLarge)
+/** What of an entry is in the memory of the group: all of it, or all but the rest of a large one. */
+function ownBytes(lengthBytes: number): number {
+  return lengthBytes <= copiedBytes ? entryBytes(lengthBytes) : entryBytes(lengthBytes) - (lengthBytes - copiedOfLarge)
 }

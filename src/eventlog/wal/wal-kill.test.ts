@@ -40,7 +40,7 @@ test(`a process killed at full speed loses nothing that it acknowledged (seed ${
     const found = await allRecovered(wal)
     for (const { baseOffset, position, isDamaged } of found) {
       assert.equal(isDamaged, false)
-      assert.deepEqual(await wal.read(position), testEntry(baseOffset, position.lengthBytes).batch)
+      assert.deepEqual(await wal.read(position), testEntry(baseOffset, position.lengthBytes).batches)
     }
     const ids = found.map(({ baseOffset }) => baseOffset)
     assert.deepEqual(

@@ -1,6 +1,6 @@
-import { crc32c } from '#formats/kafka/crc32c.ts'
 import type { DiskFile } from './disk.ts'
 import {
+  areBatchesIntact,
   blockBytes,
   entriesStart,
   entryBytes,
@@ -21,8 +21,8 @@ export type Scannable = {
 }
 
 /**
- * `gap`: nothing that can be read, up to the next intact header or the end of the file. After a seal nothing follows. `isIntact` tells of the batch, and is true
- * when batches are not checked.
+ * `gap`: nothing that can be read, up to the next intact header or the end of the file. After a seal nothing follows. `isIntact` tells of the batches, and is true
+ * when they are not checked.
  */
 export type Found =
   | {
@@ -45,7 +45,7 @@ const smallReadBytes = 65_536
 const largeReadBytes = 1_048_576
 
 /**
- * Goes through the entries of a segment with at most 1 MiB in memory, from header to header when batches are not checked. Throws when the file cannot be read to
+ * Goes through the entries of a segment with at most 1 MiB in memory, or one entry that is larger, from header to header when batches are not checked. Throws when the file cannot be read to
  * its end: that must never pass for the end of the log.
  */
 export async function* walkSegment(
@@ -72,21 +72,15 @@ export async function* walkSegment(
       position,
       end,
       header,
-      isIntact: !checksBatches || (await hasIntactBatch(window, position, header)),
+      isIntact: !checksBatches || (await hasIntactBatches(window, position, header)),
     }
     if (!checksBatches) readBytes = end - position < smallReadBytes ? smallReadBytes : headerReadBytes
     position = end
   }
 }
 
-/** Whether a batch fits its own checksum; its first 21 bytes were checked with the header. */
-async function hasIntactBatch(window: FileWindow, position: number, header: EntryHeader): Promise<boolean> {
-  const end = position + entryHeaderBytes + header.lengthBytes
-  let crc = 0
-  for (let at = position + parsedBytes; at < end; at += largeReadBytes) {
-    crc = crc32c(await window.at(at, Math.min(largeReadBytes, end - at), largeReadBytes), crc)
-  }
-  return crc === header.batchCrc
+async function hasIntactBatches(window: FileWindow, position: number, header: EntryHeader): Promise<boolean> {
+  return areBatchesIntact(await window.at(position + entryHeaderBytes, header.lengthBytes, largeReadBytes), header)
 }
 
 /** Where the next intact header begins, or the end of the file. */

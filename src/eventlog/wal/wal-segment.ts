@@ -1,13 +1,12 @@
-import { crc32c } from '#formats/kafka/crc32c.ts'
 import { AppError } from '#lib/errors.ts'
 import { isDiskFull, type DiskFile } from './disk.ts'
 import type { DiskBudget } from './disk-budget.ts'
 import { EntryMarks } from './entry-marks.ts'
-import { encodeSeal, entryHeaderBytes, parsedBytes, parseEntryHeader, sealBytes } from './wal-format.ts'
+import { areBatchesIntact, encodeSeal, entryHeaderBytes, parseEntryHeader, sealBytes } from './wal-format.ts'
 import type { WalGroup } from './wal-group.ts'
 import type { Scannable } from './wal-scan.ts'
 
-/** Where the batch of an entry lies. */
+/** Where the batches of an entry lie. */
 export type WalPosition = { readonly segment: number; readonly positionBytes: number; readonly lengthBytes: number }
 
 type SegmentOptions = {
@@ -111,15 +110,16 @@ export class Segment implements Scannable {
     if (this.#fileBytes > this.endBytes) await this.discardTail()
   }
 
-  /** Reads a batch and checks both checksums. Throws `LOG_DAMAGED`. */
+  /** Reads the batches of an entry and checks all checksums. Throws `LOG_DAMAGED`. */
   async read({ positionBytes, lengthBytes }: WalPosition): Promise<Buffer> {
     const position = positionBytes - entryHeaderBytes
     const bytes = await this.file.read(position, entryHeaderBytes + lengthBytes)
     const header = parseEntryHeader(bytes, { segment: this.number, seed: this.seed, position, fileBytes: this.#fileBytes })
-    if (header?.lengthBytes !== lengthBytes || crc32c(bytes.subarray(parsedBytes)) !== header.batchCrc) {
+    const batches = bytes.subarray(entryHeaderBytes)
+    if (header?.lengthBytes !== lengthBytes || !areBatchesIntact(batches, header)) {
       throw new AppError('LOG_DAMAGED', `${this.path} does not hold the entry at ${position} as it was written; keep the file`)
     }
-    return bytes.subarray(entryHeaderBytes)
+    return batches
   }
 
   /** Even a sync that says that the disk is full is final: what it has lost nobody knows. */

@@ -12,6 +12,7 @@ export function testBatch(seed: number, sizeBytes: number): Buffer {
   bytes.writeInt32BE(sizeBytes - 12, 8) // batchLength
   bytes.writeInt32BE(7, 12) // partitionLeaderEpoch
   bytes.writeInt8(2, 16) // magic
+  bytes.writeInt32BE(0, 23) // lastOffsetDelta
   bytes.writeInt32BE(0, 57) // recordsCount
   bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17) // crc
   return bytes
@@ -19,7 +20,7 @@ export function testBatch(seed: number, sizeBytes: number): Buffer {
 
 /** An entry whose base offset is `id`, and tells all of it. */
 export function testEntry(id: number, sizeBytes = 61 + ((id * 7919) % 900)): WalEntry {
-  return { partitionId: 2 ** 40 + (id % 5), epoch: 3, baseOffset: id, recordCount: 1, batch: testBatch(id, sizeBytes) }
+  return { partitionId: 2 ** 40 + (id % 5), epoch: 3, baseOffset: id, recordCount: 1, batches: testBatch(id, sizeBytes) }
 }
 
 /** A simulated disk goes by microtasks; so do turns of the event loop. */

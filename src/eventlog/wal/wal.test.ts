@@ -33,7 +33,7 @@ for (const [name, prepare] of [
     assert.deepEqual(await allRecovered(first), [])
     const positions = await appendAll(first, 1, 300)
     for (const [index, position] of positions.entries()) {
-      assert.deepEqual(await first.read(position), testEntry(index + 1).batch)
+      assert.deepEqual(await first.read(position), testEntry(index + 1).batches)
       if (index < 250) first.settle(position)
     }
     assert.equal(first.stats.entryCount, 49)
@@ -49,8 +49,8 @@ for (const [name, prepare] of [
       Array.from({ length: 49 }, (_, index) => index + 251),
     )
     for (const { position, isDamaged, ...fields } of recovered) {
-      const { batch, ...expected } = testEntry(fields.baseOffset)
-      assert.deepEqual({ ...fields, isDamaged, batch: await second.read(position) }, { ...expected, isDamaged: false, batch })
+      const { batches, ...expected } = testEntry(fields.baseOffset)
+      assert.deepEqual({ ...fields, isDamaged, batches: await second.read(position) }, { ...expected, isDamaged: false, batches })
     }
     for (const { position } of found) second.settle(position)
     await appendAll(second, 300, 310)
@@ -168,7 +168,7 @@ test('settling an entry twice does not give up another one', async () => {
   wal.settle({ segment: 99, positionBytes: 4096, lengthBytes: 61 })
   assert.equal(wal.stats.entryCount, 1)
   for (let id = 3; id < 200; id++) wal.settle(await wal.append(testEntry(id)))
-  assert.deepEqual(await wal.read(second), testEntry(2).batch)
+  assert.deepEqual(await wal.read(second), testEntry(2).batches)
   await wal[Symbol.asyncDispose]()
   await using again = await openWal(disk.view())
   assert.ok(idsOf(await allRecovered(again)).includes(2))
@@ -184,7 +184,7 @@ test('a segment stays while it is read, and while what was found in it is handed
   for await (const { position, baseOffset } of again.recovered()) {
     const reading = again.read(position)
     again.settle(position)
-    assert.deepEqual(await reading, testEntry(baseOffset).batch)
+    assert.deepEqual(await reading, testEntry(baseOffset).batches)
     ids.push(baseOffset)
   }
   assert.deepEqual(
@@ -197,7 +197,7 @@ test('a segment stays while it is read, and while what was found in it is handed
 test('what cannot be taken is refused', async () => {
   const disk = newDisk()
   const wal = await openWal(disk.view())
-  await assert.rejects(wal.append({ ...testEntry(1), batch: Buffer.alloc(60) }), { code: 'RECORD_BATCH_INVALID' })
+  await assert.rejects(wal.append({ ...testEntry(1), batches: Buffer.alloc(60) }), { code: 'RECORD_BATCH_INVALID' })
   await assert.rejects(openWal(disk.view()), { code: 'LOG_UNAVAILABLE' })
   const [position] = await appendAll(wal, 1, 2)
   assert.ok(position)

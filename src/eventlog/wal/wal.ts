@@ -27,7 +27,7 @@ export type WalSettings = {
   readonly lingerMs: number
 }
 
-/** `isDamaged`: the header is fine, the batch does not fit its CRC. */
+/** `isDamaged`: the header is fine, the batches do not fit it or their CRCs. */
 export type RecoveredEntry = EntryFields & { readonly position: WalPosition; readonly isDamaged: boolean }
 
 /** `segmentCount`: files with entries. `entryCount`: entries that are not settled. `appendedBytes`: of batches, since the start. */
@@ -52,7 +52,7 @@ export type WalOptions = {
   readonly onFailure: (error: AppError) => void
 }
 
-/** A batch to be written, and whoever hears once what became of it. */
+/** Batches to be written, and whoever hears once what became of them. */
 export interface WalTask extends WalEntry {
   kept(position: WalPosition): void
   refused(error: AppError): void
@@ -107,6 +107,7 @@ export class Wal implements AsyncDisposable {
   #entryCount = 0
   #appendedBytes = 0
   #syncCount = 0
+  #lastGroupEntries = 0
 
   /**
    * Locks the directory, reads the id of the log (made at the first start), and finds what is there. A torn tail is cut. Damage is reported in `unreadable` and by
@@ -183,14 +184,14 @@ export class Wal implements AsyncDisposable {
   }
 
   /**
-   * Throws what an append of a batch of this size would be refused with: `LOG_FULL`, `LOG_UNAVAILABLE`, `SHUTTING_DOWN`. An append in the same turn is then taken
+   * Throws what an entry of this size would be refused with: `LOG_FULL`, `LOG_UNAVAILABLE`, `SHUTTING_DOWN`. An append in the same turn is then taken
    * (it fails only when the disk does).
    */
-  admit(batchBytes: number): void {
+  admit(lengthBytes: number): void {
     if (this.#state.kind === 'failed') throw this.#state.error
     if (this.#refusal) throw this.#refusal
     if (this.#state.kind === 'closed' || this.#closing) throw new AppError('SHUTTING_DOWN', 'the write-ahead log is being closed')
-    const bytes = this.#pendingBytes + entryBytes(batchBytes)
+    const bytes = this.#pendingBytes + entryBytes(lengthBytes)
     if (bytes > maxPendingBytes && this.#pendingBytes > 0) {
       const message = `${this.#pendingBytes} bytes wait for the disk of ${this.#options.directory}, which is slower than the producers; send less, or repeat later`
       throw new AppError('LOG_FULL', message)
@@ -203,13 +204,13 @@ export class Wal implements AsyncDisposable {
   }
 
   /**
-   * Writes the entry. Tasks hear when theirs is synced to the disk, in the order of the calls. The batch is one whole record batch whose CRC was checked, and must
-   * not change until then. Throws, or tells the task: `LOG_FULL`: refused, nothing of it was kept; when the disk turns out to be full only while it is written, all
+   * Writes the entry. Tasks hear when theirs is synced to the disk, in the order of the calls. The batches are whole record batches, one behind the
+   * other, whose CRCs were checked, and must not change until then. Throws, or tells the task: `LOG_FULL`: refused, nothing of it was kept; when the disk turns out to be full only while it is written, all
    * that waits is refused with it, so that nothing is kept behind something refused. `LOG_UNAVAILABLE`: the disk has failed, for good; the entry may or may not be
    * found at the next start.
    */
   enqueue(task: WalTask): void {
-    const { length } = task.batch
+    const { length } = task.batches
     if (length < minBatchBytes)
       throw new AppError('RECORD_BATCH_INVALID', `record batch of ${length} bytes; its header has ${minBatchBytes}`)
     this.admit(length)
@@ -223,7 +224,7 @@ export class Wal implements AsyncDisposable {
     return new Promise((kept, refused) => this.enqueue({ ...entry, kept, refused }))
   }
 
-  /** Reads a batch back; both checksums are verified (`LOG_DAMAGED`). For entries that are not settled; the place of others may have been used again. */
+  /** Reads the batches of an entry back; all checksums are verified (`LOG_DAMAGED`). For entries that are not settled; the place of others may have been used again. */
   async read(position: WalPosition): Promise<Buffer> {
     const segment = this.#segments.get(position.segment)
     if (!segment || this.#state.kind === 'closed') {
@@ -325,11 +326,15 @@ export class Wal implements AsyncDisposable {
     this.#pump = undefined
   }
 
-  /** Waits for more to write: as long as is set; at 0 a few turns of the event loop, while each brings something. */
+  /**
+   * Waits for more to write: as long as is set; at 0 a few turns of the event loop, while each brings something, up to half of the last group. The other half
+   * then comes while this one is written, and disk and processor work at the same time.
+   */
   async #linger(): Promise<void> {
     const { lingerMs } = this.#options.settings
     if (lingerMs > 0) return await this.#pause(lingerMs)
-    for (let turns = 0, seen = 0; turns < maxTurns && this.#pending.length > seen; turns++) {
+    const enough = this.#lastGroupEntries / 2
+    for (let turns = 0, seen = 0; turns < maxTurns && this.#pending.length > seen && this.#pending.length < enough; turns++) {
       seen = this.#pending.length
       await this.#pause(0)
     }
@@ -357,7 +362,7 @@ export class Wal implements AsyncDisposable {
   #isFull({ endBytes, isPreallocated }: Segment): boolean {
     if (endBytes === entriesStart) return false
     if (!isPreallocated && this.#pool.isNextReady) return true
-    const firstBytes = entryBytes(this.#pending[0]?.batch.length ?? 0)
+    const firstBytes = entryBytes(this.#pending[0]?.batches.length ?? 0)
     return endBytes + firstBytes + sealBytes > this.#options.settings.segmentBytes
   }
 
@@ -375,6 +380,7 @@ export class Wal implements AsyncDisposable {
   async #writeGroup(segment: Segment): Promise<readonly Written[]> {
     const tasks = this.#takeGroup(segment)
     this.#writing = tasks
+    this.#lastGroupEntries = tasks.length
     const positions = await segment.write(
       this.#layout.layOut(tasks, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
     )
@@ -385,7 +391,7 @@ export class Wal implements AsyncDisposable {
     this.#writing = []
     this.#prepareNext(segment)
     return tasks.map((task, index) => {
-      const lengthBytes = task.batch.length
+      const lengthBytes = task.batches.length
       this.#pendingBytes -= entryBytes(lengthBytes)
       this.#appendedBytes += lengthBytes
       return {
@@ -400,8 +406,8 @@ export class Wal implements AsyncDisposable {
     const limitBytes = Math.min(maxGroupBytes, this.#options.settings.segmentBytes - sealBytes - endBytes)
     const waiting = this.#pending
     let bytes = 0
-    const end = waiting.findIndex(({ batch }, index) => {
-      bytes += entryBytes(batch.length)
+    const end = waiting.findIndex(({ batches }, index) => {
+      bytes += entryBytes(batches.length)
       return bytes > limitBytes && index > 0
     })
     this.#pending = end < 0 ? [] : waiting.slice(end)

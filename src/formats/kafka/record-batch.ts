@@ -146,14 +146,22 @@ export function compressionOf(header: BatchHeader): Compression {
   return compression
 }
 
-/** Consecutive whole batches as views; a truncated last one is dropped. Throws `RECORD_BATCH_INVALID` where no RecordBatch v2 begins. */
+/** The headers of consecutive whole batches; a truncated last one is dropped. Throws `RECORD_BATCH_INVALID` where no RecordBatch v2 begins. */
+export function* headersOf(bytes: Buffer): Generator<BatchHeader, void, undefined> {
+  for (let at = 0; bytes.length - at >= batchHeaderBytes;) {
+    const header = readBatchHeader(bytes, at)
+    at += header.sizeBytes
+    if (at <= bytes.length) yield header
+  }
+}
+
+/** The same batches as views. */
 export function splitBatches(bytes: Buffer): Buffer[] {
   const batches: Buffer[] = []
-  for (let at = 0; bytes.length - at >= batchHeaderBytes;) {
-    const end = at + readBatchHeader(bytes, at).sizeBytes
-    if (end > bytes.length) break
-    batches.push(bytes.subarray(at, end))
-    at = end
+  let at = 0
+  for (const { sizeBytes } of headersOf(bytes)) {
+    batches.push(bytes.subarray(at, at + sizeBytes))
+    at += sizeBytes
   }
   return batches
 }

@@ -12,8 +12,6 @@ export type ProduceOptions = { readonly ack?: AckLevel; readonly timeoutMs: numb
 const correlationIdAt = 4
 const correlationIdEnd = 8
 const plainLengthBytes = 4
-/** The length in front of each request. */
-const framePrefixBytes = 4
 /** Answers have `log_start_offset` from this version on. */
 const oldestVersion = 5
 /** A longer beginning is not worth keeping. */
@@ -83,20 +81,15 @@ export class RepeatedProduce {
     // From the end: kinds differ most in their partition.
     for (let at = prefix.length - 1; at >= correlationIdEnd; at--) if (frame[at] !== prefix[at]) return false
     for (let at = correlationIdAt - 1; at >= 0; at--) if (frame[at] !== prefix[at]) return false
-    const { at, lengthBytes } = this.#placeIn(frame)
+    const { at, lengthBytes } = this.placeIn(frame)
     const end = at + lengthBytes
     if (lengthBytes <= 0 || end + this.#suffixBytes !== frame.length) return false
     for (let tag = end; tag < frame.length; tag++) if (frame[tag] !== 0) return false
     return true
   }
 
-  /** The records of a request of this kind in a copy of it, which begins at `at`. */
-  recordsIn(frame: Buffer, copy: Buffer, at: number): Buffer {
-    const records = this.#placeIn(frame)
-    return copy.subarray(at + records.at, at + records.at + records.lengthBytes)
-  }
-
-  #placeIn(frame: Buffer): { at: number; lengthBytes: number } {
+  /** Where the records are in a request of this kind. */
+  placeIn(frame: Buffer): { at: number; lengthBytes: number } {
     let at = this.#prefix.length
     if (!this.#isCompact) return { at: at + plainLengthBytes, lengthBytes: frame.readInt32BE(at) }
     let length = 0
@@ -158,35 +151,35 @@ export class RepeatedProduces {
     const kind = first && this.#known.find((one) => one.isOf(first))
     if (!first || !kind?.call.isAllowed('write', 'topic', kind.ref.topic)) return undefined
     const taken: Buffer[] = []
-    let nextAt = first.byteOffset
     for (let frame: Buffer | undefined = first; frame && kind.isOf(frame); frame = frames.peek()) {
-      // One copy for all: what does not lie behind the one before is for the next run.
-      if (taken.length === maxRequests || frame.buffer !== first.buffer || frame.byteOffset !== nextAt) break
+      if (taken.length === maxRequests) break
       taken.push(frame)
       frames.skip(frame.length)
-      nextAt += frame.length + framePrefixBytes
     }
     return new ProduceRun(kind, taken)
   }
 }
 
-/** Requests of one kind that came one behind the other. */
+/** Requests of one kind that came one after the other. */
 export class ProduceRun {
   readonly kind: RepeatedProduce
   readonly requestBytes: number
-  /** What each request appends, all in one memory of their own. */
+  /** What each request appends, one behind the other in memory of their own. */
   readonly batches: readonly Buffer[]
   readonly #correlationIds: readonly number[]
 
-  /** `frames` lie one behind the other in one memory. */
   constructor(kind: RepeatedProduce, frames: readonly Buffer[]) {
-    const start = frames[0]?.byteOffset ?? 0
-    const last = frames.at(-1)
-    const copy = Buffer.allocUnsafe(last ? last.byteOffset + last.length - start : 0)
-    if (last) copy.set(new Uint8Array(last.buffer, start, copy.length))
+    const places = frames.map((frame) => kind.placeIn(frame))
+    const memory = Buffer.allocUnsafe(places.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0))
+    let filled = 0
     this.kind = kind
-    this.requestBytes = copy.length
-    this.batches = frames.map((frame) => kind.recordsIn(frame, copy, frame.byteOffset - start))
+    this.requestBytes = memory.length
+    this.batches = places.map(({ at, lengthBytes }, index) => {
+      const start = filled
+      frames[index]?.copy(memory, start, at, at + lengthBytes)
+      filled += lengthBytes
+      return memory.subarray(start, filled)
+    })
     this.#correlationIds = frames.map((frame) => frame.readInt32BE(correlationIdAt))
   }
 

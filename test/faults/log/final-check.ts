@@ -59,7 +59,10 @@ async function readPartition(
   const batches: Buffer[] = []
   for (let offset = logStart; offset < highWatermark;) {
     const partitions = [{ ...ref, offset, maxBytes: 1_000_000 }]
-    const [fetched] = await agent.fetch({ partitions, maxBytes: 1_000_000, minBytes: 0, maxWaitMs: 0 })
+    const fetch = () => agent.fetch({ partitions, maxBytes: 1_000_000, minBytes: 0, maxWaitMs: 0 })
+    let [fetched] = await fetch()
+    // It may share a load that began while the store was still cutting what it sent.
+    if (fetched?.error?.code === 'OBJECTS_UNAVAILABLE') [fetched] = await fetch()
     if (fetched?.error?.code === 'LOG_DAMAGED' && world.isDamaged) return undefined
     if (fetched?.error) throw fetched.error
     if (!fetched || fetched.batches.length === 0)

@@ -1,4 +1,5 @@
 import { AppError, toAppError, type ErrorCode } from '#lib/errors.ts'
+import type { Appended } from '#eventlog/append-run.ts'
 import type { AckLevel } from '#eventlog/topic-config.ts'
 import { makeBatch, type SentBatch } from './batches.ts'
 import { Violation } from './model.ts'
@@ -125,15 +126,41 @@ export class Producer {
 
   /** All that is not in flight, in order. The first of all goes alone: any sequence is right for a producer that the log does not know. */
   async #send(lane: Lane): Promise<void> {
-    for (const pending of lane.pending.slice(0, lane.isKnown ? maxInFlight : 1)) {
-      if (!pending.isInFlight && lane.pending.includes(pending)) void this.#attempt(lane, pending)
+    const ready = lane.pending.slice(0, lane.isKnown ? maxInFlight : 1).filter(({ isInFlight }) => !isInFlight)
+    if (this.#random() < 0.5) return this.#sendTogether(lane, ready)
+    for (const pending of ready) {
+      if (!pending.isInFlight && lane.pending.includes(pending)) this.#sendTogether(lane, [pending])
       for (let turns = Math.floor(this.#random() ** 2 * 40); turns > 0; turns--) await Promise.resolve()
     }
   }
 
-  async #attempt(lane: Lane, pending: Pending): Promise<void> {
-    const { running, world } = this.#scenario
+  /** In one append, one behind the other in memory: as requests of one connection that came together. */
+  #sendTogether(lane: Lane, batches: readonly Pending[]): void {
+    const { running } = this.#scenario
     if (!running) return
+    const memory = Buffer.concat(batches.map(({ batch }) => batch.bytes))
+    let end = 0
+    const views = batches.map(({ batch }) => memory.subarray(end, (end += batch.bytes.length)))
+    const answers = batches.map(() => Promise.withResolvers<Appended>())
+    for (const [index, pending] of batches.entries()) {
+      const answer = answers[index]?.promise
+      if (answer) void this.#await(lane, pending, { running, answer })
+    }
+    const options = { ack: lane.ack, ...(this.#random() < 0.7 ? { timeoutMs: 100 + this.#random() * 3000 } : {}) }
+    running.agent.offer({ topic: lane.topic.name, partition: lane.partition }, views, options, (results) => {
+      for (const [index, result] of results.entries()) {
+        if (result instanceof AppError) answers[index]?.reject(result)
+        else answers[index]?.resolve(result)
+      }
+    })
+  }
+
+  async #await(
+    lane: Lane,
+    pending: Pending,
+    { running, answer: appended }: { running: NonNullable<Scenario['running']>; answer: Promise<Appended> },
+  ): Promise<void> {
+    const { world } = this.#scenario
     const { batch } = pending
     const { ack } = lane
     const isFirst = lane.pending[0] === pending
@@ -141,10 +168,9 @@ export class Producer {
     pending.isInFlight = true
     pending.attempts += 1
     try {
-      const id = running.agent.topics.get(ref.topic).partition(ref.partition).id
-      const options = { ack, ...(this.#random() < 0.7 ? { timeoutMs: 100 + this.#random() * 3000 } : {}) }
-      const answer = await running.life.outcome(running.agent.append(ref, Buffer.from(batch.bytes), options))
-      if (answer) {
+      const id = running.agent.topics.find(ref.topic)?.partitions[ref.partition]?.id
+      const answer = await running.life.outcome(appended)
+      if (answer && id !== undefined) {
         const { baseOffset, isDuplicate } = answer.value
         world.note(`${batch.name} ${ack} ${ref.topic}/${ref.partition} at ${baseOffset}${isDuplicate ? ' again' : ''}`)
         world.model.acked(world.model.partition(id), batch, answer.value)

@@ -1,23 +1,23 @@
-import type { LogBatch } from './log-batch.ts'
+import type { LogSpan } from './log-span.ts'
 
-/** The newest batches of a partition, in order of offset and without a hole: all that are not committed, and before them those the tail cache keeps. */
-export class RecentBatches {
-  /** Dropped batches leave `undefined` in front; removing them one by one would move all others. */
-  #slots: (LogBatch | undefined)[] = []
+/** The newest spans of a partition, in order of offset and without a hole: all that are not committed, and before them those the tail cache keeps. */
+export class RecentSpans {
+  /** Dropped spans leave `undefined` in front; removing them one by one would move all others. */
+  #slots: (LogSpan | undefined)[] = []
   #dropped = 0
 
   get length(): number {
     return this.#slots.length - this.#dropped
   }
-  get first(): LogBatch | undefined {
+  get first(): LogSpan | undefined {
     return this.#slots[this.#dropped]
   }
-  get last(): LogBatch | undefined {
+  get last(): LogSpan | undefined {
     return this.#slots.at(-1)
   }
 
-  push(batch: LogBatch): void {
-    this.#slots.push(batch)
+  push(span: LogSpan): void {
+    this.#slots.push(span)
   }
 
   dropFirst(): void {
@@ -30,24 +30,24 @@ export class RecentBatches {
   }
 
   /** Takes those that end at or after `offset` out again, and returns them. */
-  dropFrom(offset: number): LogBatch[] {
-    return this.#slots.splice(this.#indexOf(offset)).filter((batch) => batch !== undefined)
+  dropFrom(offset: number): LogSpan[] {
+    return this.#slots.splice(this.#indexOf(offset)).filter((span) => span !== undefined)
   }
 
   /**
    * Those that end at or after `offset`, in order. Between two of them others may be dropped: whoever waits in between must expect a hole where the next ones
    * have left.
    */
-  *from(offset: number): Generator<LogBatch, void, undefined> {
+  *from(offset: number): Generator<LogSpan, void, undefined> {
     for (let next = offset; ;) {
-      const batch = this.#slots[this.#indexOf(next)]
-      if (batch === undefined) return
-      yield batch
-      next = batch.lastOffset + 1
+      const span = this.#slots[this.#indexOf(next)]
+      if (span === undefined) return
+      yield span
+      next = span.lastOffset + 1
     }
   }
 
-  /** The first slot whose batch ends at or after `offset`. */
+  /** The first slot whose span ends at or after `offset`. */
   #indexOf(offset: number): number {
     let [low, high] = [this.#dropped, this.#slots.length]
     while (low < high) {

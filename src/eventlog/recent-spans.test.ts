@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { readBatchHeader } from '#formats/kafka/record-batch.ts'
 import { encodeBatch } from '#formats/kafka/records.ts'
-import { LogBatch } from './log-batch.ts'
-import { RecentBatches } from './recent-batches.ts'
+import { LogSpan } from './log-span.ts'
+import { RecentSpans } from './recent-spans.ts'
 
 const headers = [1, 2, 3].map((count) => {
   const records = Array.from({ length: count }, () => ({ key: null, value: null, headers: [], timestampMs: 1 }))
@@ -19,13 +19,13 @@ test('batches are found by any of their offsets, however many came and went', ()
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const recent = new RecentBatches()
-      let model: LogBatch[] = []
+      const recent = new RecentSpans()
+      let model: LogSpan[] = []
       let next = 0
       for (const one of steps) {
         if (one.kind === 'push') {
           const header = headers[one.size] ?? assert.fail()
-          const batch = new LogBatch(header, next, undefined)
+          const batch = new LogSpan(header, next, undefined)
           recent.push(batch)
           model.push(batch)
           next = batch.lastOffset + 1
