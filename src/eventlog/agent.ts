@@ -6,7 +6,7 @@ import type { ObjectStore } from '#store/objects/object-store.ts'
 import { Accumulator } from './accumulator.ts'
 import { AckDeadlines } from './ack-deadlines.ts'
 import type { Appended, AppendSink, LogObserver } from './append-run.ts'
-import { Appender, type AppendOptions, type PartitionRef } from './appender.ts'
+import { Appender, type AppendOptions, type PackedBatches, type PartitionRef } from './appender.ts'
 import { Backlog } from './backlog.ts'
 import { Collector } from './collector.ts'
 import { Committer } from './committer.ts'
@@ -191,7 +191,7 @@ export class LogAgent implements AsyncDisposable {
   }
 
   /** Appends batches to one partition; see `Appender`. */
-  offer(ref: PartitionRef, batches: readonly Buffer[], options: AppendOptions, sink: AppendSink): void {
+  offer(ref: PartitionRef, batches: PackedBatches, options: AppendOptions, sink: AppendSink): void {
     this.#appender.offer(ref, batches, options, sink)
   }
 

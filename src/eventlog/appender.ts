@@ -14,6 +14,9 @@ import type { Wal, WalPosition, WalTask } from './wal/wal.ts'
 
 export type PartitionRef = { readonly topic: string; readonly partition: number }
 
+/** Batches one behind the other, and where each of them ends. */
+export type PackedBatches = { readonly bytes: Buffer; readonly ends: readonly number[] }
+
 /** What an append waits for, and how long at most. Without `ack` it is the topic's durability. `isOwn`: Millrace writes to its own topic. */
 export type AppendOptions = { readonly ack?: AckLevel; readonly timeoutMs?: number; readonly isOwn?: boolean }
 
@@ -89,17 +92,17 @@ class OpenSpan {
     return this.#newest
   }
 
-  /** The batch has its place when this returns. */
-  add(bytes: Buffer): Begun {
+  /** The batch from `start` to `end` has its place when this returns. */
+  add(bytes: Buffer, start: number, end: number): Begun {
     const { wal, backlog } = this.#deps
-    const header = this.#partition.admit(bytes)
+    const header = this.#partition.admit(bytes, start, end)
     // What is there already needs no room; refused again and again, it would be forgotten while its producer goes on.
     const duplicate = this.#findDuplicate(header)
     if (duplicate) return duplicate
-    if (!this.#span?.isContinuedBy(bytes, header)) this.close()
+    if (!this.#span?.isContinuedBy(header, bytes, start)) this.close()
     backlog.checkRoom()
-    wal?.admit((this.#span?.sizeBytes ?? 0) + bytes.length)
-    const { span, appendTimeMs } = this.#partition.place(bytes, header, this.#span)
+    wal?.admit((this.#span?.sizeBytes ?? 0) + header.sizeBytes)
+    const { span, appendTimeMs } = this.#partition.place(header, { bytes, at: start, open: this.#span })
     this.#span = span
     const { lastOffset } = span
     return { span, baseOffset: lastOffset - header.lastOffsetDelta, lastOffset, appendTimeMs, isDuplicate: false }
@@ -166,29 +169,31 @@ export class Appender {
 
   /**
    * Appends whole record batches (version 2) to one partition, whose memory belongs to the log from now on: offsets are written into it. They have their places
-   * when this returns; the sink hears when all of them are as durable as asked for, perhaps at once. Batches that lie one behind the other in memory cost less.
+   * when this returns; the sink hears when all of them are as durable as asked for, perhaps at once.
    * Refused are `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `PARTITION_NOT_OWNED`, `RECORD_BATCH_INVALID`, `RECORD_BATCH_CORRUPT`, `RECORD_BATCH_TOO_LARGE`,
    * `PRODUCER_FENCED`, `PRODUCER_SEQUENCE_GAP`, `LOG_FULL`, `LOG_UNAVAILABLE`, `LOG_DAMAGED`, `SHUTTING_DOWN`; `TIMEOUT`: it may still come to be.
    */
-  offer(ref: PartitionRef, batches: readonly Buffer[], options: AppendOptions, sink: AppendSink): void {
+  offer(ref: PartitionRef, { bytes, ends }: PackedBatches, options: AppendOptions, sink: AppendSink): void {
     let partition: Partition
     try {
       partition = this.#require(ref, options)
     } catch (thrown) {
       const error = toAppError(thrown)
       this.#deps.observer?.refused(error.code)
-      sink(batches.map(() => error))
+      sink(ends.map(() => error))
       return
     }
     const ack = this.#deps.wal || options.ack === 'none' ? (options.ack ?? partition.topic.durability) : 'object'
     const run = new AppendRun(this.#deps, { partition, ack, timeoutMs: options.timeoutMs ?? 0, sink })
     const spans = new OpenSpan(this.#deps, partition, { isAwaited: ack === 'object' })
-    for (const bytes of batches) {
+    let start = 0
+    for (const end of ends) {
       try {
-        run.add(spans.add(bytes))
+        run.add(spans.add(bytes, start, end))
       } catch (thrown) {
         run.refuse(toAppError(thrown))
       }
+      start = end
     }
     spans.close()
     this.#newest = spans.newest ?? this.#newest
@@ -199,7 +204,7 @@ export class Appender {
   /** Appends one batch; rejects with what it is refused with. */
   append(ref: PartitionRef, bytes: Buffer, options: AppendOptions): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      this.offer(ref, [bytes], options, ([result]) => {
+      this.offer(ref, { bytes, ends: [bytes.length] }, options, ([result]) => {
         if (result && !(result instanceof AppError)) resolve(result)
         else reject(result)
       })

@@ -44,8 +44,8 @@ export class LogSpan {
   #failure: AppError | undefined
   #waits: AckWait | undefined
 
-  /** A span of one batch. `header` is as the producer wrote it; `baseOffset` is what the partition assigned. */
-  constructor(header: BatchHeader, baseOffset: number, bytes: Buffer | undefined) {
+  /** A span of one batch, which begins at `at`. `header` is as the producer wrote it; `baseOffset` is what the partition assigned. */
+  constructor(header: BatchHeader, baseOffset: number, bytes: Buffer | undefined, at = 0) {
     this.baseOffset = baseOffset
     this.producerId = header.producerId
     this.#lastOffset = baseOffset + header.lastOffsetDelta
@@ -53,7 +53,7 @@ export class LogSpan {
     this.#minTimestampMs = header.baseTimestampMs
     this.#maxTimestampMs = header.maxTimestampMs
     this.#memory = bytes?.buffer
-    this.#memoryAt = bytes?.byteOffset ?? 0
+    this.#memoryAt = (bytes?.byteOffset ?? 0) + at
   }
 
   get lastOffset(): number {
@@ -73,10 +73,10 @@ export class LogSpan {
     return this.#maxTimestampMs
   }
 
-  /** Whether this batch may become part of it: it lies behind the others in memory. */
-  isContinuedBy(bytes: Buffer, { producerId }: BatchHeader): boolean {
-    if (this.#memory !== bytes.buffer || this.#memoryAt + this.#sizeBytes !== bytes.byteOffset) return false
-    return this.producerId === producerId && this.#sizeBytes + bytes.length <= maxSpanBytes
+  /** Whether the batch at `at` may become part of it: it lies behind the others in memory. */
+  isContinuedBy({ producerId, sizeBytes }: BatchHeader, bytes: Buffer, at: number): boolean {
+    if (this.#memory !== bytes.buffer || this.#memoryAt + this.#sizeBytes !== bytes.byteOffset + at) return false
+    return this.producerId === producerId && this.#sizeBytes + sizeBytes <= maxSpanBytes
   }
 
   /** Takes one more batch, before anybody else has seen the span. */

@@ -1,4 +1,5 @@
 import {
+  batchHeaderBytes,
   checkBatch,
   headersOf,
   placeBatch,
@@ -134,23 +135,24 @@ export class Partition {
     this.producers.restore(row)
   }
 
-  /** Whether a batch of this size and form may be appended; throws otherwise, before anything has changed. */
-  admit(bytes: Buffer): BatchHeader {
+  /** Whether what lies from `start` to `end` is one batch that may be appended; throws otherwise, before anything has changed. */
+  admit(bytes: Buffer, start: number, end: number): BatchHeader {
     if (this.#fault) throw this.#fault
     if (!this.#isOwned) {
       throw new AppError('PARTITION_NOT_OWNED', `${this.label} is not owned by this agent; look its owner up again`)
     }
     const { maxMessageBytes } = this.topic.config
-    if (bytes.length > maxMessageBytes) {
-      const message = `a batch of ${bytes.length} bytes is above maxMessageBytes (${maxMessageBytes}) of topic "${this.topic.name}"`
+    const lengthBytes = end - start
+    if (lengthBytes > maxMessageBytes) {
+      const message = `a batch of ${lengthBytes} bytes is above maxMessageBytes (${maxMessageBytes}) of topic "${this.topic.name}"`
       throw new AppError('RECORD_BATCH_TOO_LARGE', message)
     }
-    const header = readBatchHeader(bytes)
-    if (header.sizeBytes !== bytes.length) {
-      const message = `a batch says it has ${header.sizeBytes} bytes, ${bytes.length} came; send one whole batch`
+    const header = lengthBytes < batchHeaderBytes ? readBatchHeader(bytes.subarray(start, end)) : readBatchHeader(bytes, start)
+    if (header.sizeBytes !== lengthBytes) {
+      const message = `a batch says it has ${header.sizeBytes} bytes, ${lengthBytes} came; send one whole batch`
       throw new AppError('RECORD_BATCH_INVALID', message)
     }
-    checkBatch(bytes, header)
+    checkBatch(bytes, header, start, end)
     return header
   }
 
@@ -158,20 +160,20 @@ export class Partition {
    * Gives an admitted batch that is no duplicate its offsets. It becomes part of `open`, which it continues and which nobody else has seen, or a span of its own. The
    * bytes belong to the log from now on. Throws before anything has changed.
    */
-  place(bytes: Buffer, header: BatchHeader, open: LogSpan | undefined): Placed {
+  place(header: BatchHeader, { bytes, at, open }: { bytes: Buffer; at: number; open: LogSpan | undefined }): Placed {
     if (this.#nextOffset + header.lastOffsetDelta >= this.#ceiling) {
       throw new AppError('PARTITION_NOT_OWNED', `${this.label} waits for the database to raise its offset ceiling; repeat`)
     }
     this.producers.checkOrder(header)
     const nowMs = this.#clock.nowMs()
     const appendTimeMs = this.topic.config.timestampType === 'LogAppendTime' ? nowMs : -1
-    if (appendTimeMs >= 0) stampAppendTime(bytes, appendTimeMs)
+    if (appendTimeMs >= 0) stampAppendTime(bytes.subarray(at, at + header.sizeBytes), appendTimeMs)
     const baseOffset = this.#nextOffset
-    placeBatch(bytes, { baseOffset, leaderEpoch: 0 })
-    const placed = appendTimeMs < 0 ? header : readBatchHeader(bytes)
-    const span = this.#take(placed, { bytes, open, nowMs })
+    placeBatch(bytes, { baseOffset, leaderEpoch: 0 }, at)
+    const placed = appendTimeMs < 0 ? header : readBatchHeader(bytes, at)
+    const span = this.#take(placed, { bytes, at, open, nowMs })
     this.#appendedRecords += header.recordCount
-    this.#appendedBytes += bytes.length
+    this.#appendedBytes += header.sizeBytes
     return { span, appendTimeMs }
   }
 
@@ -179,16 +181,20 @@ export class Partition {
   adopt(bytes: Buffer, position: WalPosition): LogSpan {
     const nowMs = this.#clock.nowMs()
     let span: LogSpan | undefined
-    for (const header of headersOf(bytes)) span = this.#take(header, { bytes, open: span, nowMs })
+    for (const header of headersOf(bytes)) span = this.#take(header, { bytes, at: 0, open: span, nowMs })
     if (!span) throw new AppError('LOG_DAMAGED', `an entry of the write-ahead log for ${this.label} holds no batch`)
     span.placeAt(position)
     this.markSynced(span)
     return span
   }
 
-  #take(header: BatchHeader, { bytes, open, nowMs }: { bytes: Buffer; open: LogSpan | undefined; nowMs: number }): LogSpan {
+  /** Without `open` the batch begins a span at `at`. */
+  #take(
+    header: BatchHeader,
+    { bytes, at, open, nowMs }: { bytes: Buffer; at: number; open: LogSpan | undefined; nowMs: number },
+  ): LogSpan {
     const baseOffset = this.#nextOffset
-    const span = open ?? new LogSpan(header, baseOffset, bytes)
+    const span = open ?? new LogSpan(header, baseOffset, bytes, at)
     if (open) open.extend(header)
     else this.recent.push(span)
     const { lastOffset } = span

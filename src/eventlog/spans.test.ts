@@ -13,12 +13,10 @@ function batchOf(value: string, producer?: { id: number; epoch: number; baseSequ
   return encodeBatch([{ key: null, value: Buffer.from(value), headers: [], timestampMs: 1000 }], producer ? { producer } : {})
 }
 
-/** Appends batches that lie one behind the other in memory. */
 async function offer(agent: LogAgent, batches: readonly Buffer[]): Promise<readonly (Appended | AppError)[]> {
-  const memory = Buffer.concat(batches)
   let end = 0
-  const views = batches.map(({ length }) => memory.subarray(end, (end += length)))
-  return await new Promise((resolve) => agent.offer(ref, views, { ack: 'wal' }, resolve))
+  const packed = { bytes: Buffer.concat(batches), ends: batches.map(({ length }) => (end += length)) }
+  return await new Promise((resolve) => agent.offer(ref, packed, { ack: 'wal' }, resolve))
 }
 
 async function fetchAt(agent: LogAgent, offset: number, maxBytes: number): Promise<string[]> {

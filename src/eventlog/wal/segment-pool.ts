@@ -20,7 +20,7 @@ type PoolOptions = {
 }
 
 /** Zeros are synced in steps, so that no sync of an append waits behind all of them. */
-const fillStepBytes = 262_144
+const fillStepBytes = 1_048_576
 
 /**
  * Where segments come from and go to: the next one is made ready while the current one is filled, from a spare file or a new one. Zeros are written once in the

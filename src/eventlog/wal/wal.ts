@@ -65,7 +65,9 @@ type State = { readonly kind: 'open' } | { readonly kind: 'failed'; readonly err
 /** One write takes so much, or one entry that is larger. */
 const maxGroupBytes = 4_194_304
 /** How long appends may gather for one write. */
-const maxTurns = 4
+const maxTurns = 64
+/** What was seen counts this much less with each group: whoever has left is soon not waited for. */
+const expectationDecay = 0.99
 /** Beyond, the disk is too slow for its producers. */
 const maxPendingBytes = 268_435_456
 /** A segment that grows with its entries asks for one of full size once it has so much; a log that is hardly used takes no more than it needs. */
@@ -107,7 +109,9 @@ export class Wal implements AsyncDisposable {
   #entryCount = 0
   #appendedBytes = 0
   #syncCount = 0
-  #lastGroupEntries = 0
+  /** Entries that producers have on their way at once, as seen lately. */
+  #expected = 0
+  #endPause: (() => void) | undefined
 
   /**
    * Locks the directory, reads the id of the log (made at the first start), and finds what is there. A torn tail is cut. Damage is reported in `unreadable` and by
@@ -216,6 +220,7 @@ export class Wal implements AsyncDisposable {
     this.admit(length)
     this.#pending.push(task)
     this.#pendingBytes += entryBytes(length)
+    if (this.#hasEnough) this.#endPause?.()
     this.#pump ??= this.#write()
   }
 
@@ -312,7 +317,8 @@ export class Wal implements AsyncDisposable {
     const isPatient = this.#options.settings.lingerMs > 0
     let written: readonly Written[] = []
     while (this.#state.kind === 'open' && (this.#pending.length > 0 || written.length > 0)) {
-      if (written.length > 0 && (isPatient || this.#pending.length === 0)) {
+      this.#expected = Math.max(this.#pending.length + written.length, this.#expected * expectationDecay)
+      if (written.length > 0 && (isPatient || !this.#hasEnough)) {
         tell(written)
         written = []
         continue
@@ -327,21 +333,25 @@ export class Wal implements AsyncDisposable {
   }
 
   /**
-   * Waits for more to write: as long as is set; at 0 a few turns of the event loop, while each brings something, up to half of the last group. The other half
-   * then comes while this one is written, and disk and processor work at the same time.
+   * Waits for more to write: as long as is set; at 0 some turns of the event loop, until half of what is to be expected has come. The other half then comes while
+   * this one is written, and disk and processor work at the same time; with smaller groups producers would wait for more writes, and each takes the same time.
    */
   async #linger(): Promise<void> {
     const { lingerMs } = this.#options.settings
     if (lingerMs > 0) return await this.#pause(lingerMs)
-    const enough = this.#lastGroupEntries / 2
-    for (let turns = 0, seen = 0; turns < maxTurns && this.#pending.length > seen && this.#pending.length < enough; turns++) {
-      seen = this.#pending.length
-      await this.#pause(0)
-    }
+    for (let turns = 0; turns < maxTurns && !this.#hasEnough; turns++) await this.#pause(0)
   }
 
+  /** Ends early when an append has brought enough: others of the same turn are for the next group. */
   #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.timers.after(delayMs, resolve))
+    return new Promise((resolve) => {
+      this.#endPause = delayMs === 0 ? resolve : undefined
+      void this.#options.timers.after(delayMs, resolve)
+    })
+  }
+
+  get #hasEnough(): boolean {
+    return this.#pending.length >= this.#expected / 2
   }
 
   /** The segment that takes the next entry, when the current one is full. */
@@ -380,7 +390,6 @@ export class Wal implements AsyncDisposable {
   async #writeGroup(segment: Segment): Promise<readonly Written[]> {
     const tasks = this.#takeGroup(segment)
     this.#writing = tasks
-    this.#lastGroupEntries = tasks.length
     const positions = await segment.write(
       this.#layout.layOut(tasks, { seed: segment.seed, segment: segment.number, start: segment.endBytes }),
     )

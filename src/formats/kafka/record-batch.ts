@@ -84,19 +84,20 @@ export function writeBatchHeader(bytes: Buffer, header: NewBatchHeader): void {
 }
 
 /**
- * Checks one whole batch before it is kept, all but the records themselves, which it may carry compressed. Throws `TRUNCATED`, `RECORD_BATCH_CORRUPT`, and
+ * Checks the one whole batch from `at` to `end` before it is kept, all but the records themselves, which it may carry compressed. Throws `TRUNCATED`, `RECORD_BATCH_CORRUPT`, and
  * `RECORD_BATCH_INVALID` for what no producer may send: more than one batch, gaps between offsets, control or transactional batches.
  */
-export function checkBatch(bytes: Buffer, header: BatchHeader): void {
+export function checkBatch(bytes: Buffer, header: BatchHeader, at = 0, end = bytes.length): void {
   const { sizeBytes, recordCount, lastOffsetDelta, attributes } = header
-  if (bytes.length < sizeBytes) throw new AppError('TRUNCATED', `record batch of ${sizeBytes} bytes, ${bytes.length} are there`)
-  if (bytes.length > sizeBytes) {
+  const lengthBytes = end - at
+  if (lengthBytes < sizeBytes) throw new AppError('TRUNCATED', `record batch of ${sizeBytes} bytes, ${lengthBytes} are there`)
+  if (lengthBytes > sizeBytes) {
     throw new AppError(
       'RECORD_BATCH_INVALID',
-      `${bytes.length - sizeBytes} bytes follow the record batch; send one batch for a partition`,
+      `${lengthBytes - sizeBytes} bytes follow the record batch; send one batch for a partition`,
     )
   }
-  if (!isBatchIntact(bytes, header)) {
+  if (!isBatchIntact(bytes, header, at)) {
     throw new AppError('RECORD_BATCH_CORRUPT', `checksum of a record batch of ${sizeBytes} bytes does not fit; send it again`)
   }
   compressionOf(header)
@@ -115,15 +116,15 @@ export function checkBatch(bytes: Buffer, header: BatchHeader): void {
   }
 }
 
-/** Whether a batch is whole and fits its CRC; bytes behind it do not count. */
-export function isBatchIntact(bytes: Buffer, header: BatchHeader): boolean {
-  return bytes.length >= header.sizeBytes && crc32c(bytes.subarray(crcFrom, header.sizeBytes)) === header.crc
+/** Whether the batch at `at` is whole and fits its CRC; bytes behind it do not count. */
+export function isBatchIntact(bytes: Buffer, { sizeBytes, crc }: BatchHeader, at = 0): boolean {
+  return bytes.length - at >= sizeBytes && crc32c(bytes.subarray(at + crcFrom, at + sizeBytes)) === crc
 }
 
-/** Gives a batch its place in a partition, in its own memory. The CRC does not cover these fields. */
-export function placeBatch(bytes: Buffer, place: { readonly baseOffset: number; readonly leaderEpoch: number }): void {
-  writeI64(bytes, 0, place.baseOffset) // baseOffset
-  bytes.writeInt32BE(place.leaderEpoch, 12) // partitionLeaderEpoch
+/** Gives the batch at `at` its place in a partition, in its own memory. The CRC does not cover these fields. */
+export function placeBatch(bytes: Buffer, place: { readonly baseOffset: number; readonly leaderEpoch: number }, at = 0): void {
+  writeI64(bytes, at, place.baseOffset) // baseOffset
+  bytes.writeInt32BE(place.leaderEpoch, at + 12) // partitionLeaderEpoch
 }
 
 /** Gives all records of one whole batch the time of their append (`LogAppendTime`), in its own memory, with a new CRC. */

@@ -37,20 +37,16 @@ export class AnswerWriter {
     return this.#unsentBytes
   }
 
-  /** Returns how many bytes that were. A chunk above 2 KiB must not change until it is sent. */
-  write(chunks: readonly Buffer[]): number {
+  /** An answer or a part of it. Returns how many bytes that were. A chunk above 2 KiB must not change until it is sent. */
+  write(chunk: Buffer): number {
     if (!this.#socket.writable) return 0
     if (this.#readyBytes === 0) process.nextTick(this.#flush)
-    let sizeBytes = 0
-    for (const chunk of chunks) {
-      if (chunk.length <= copiedBytes) this.#copy(chunk)
-      else this.#closeChunk().push(chunk)
-      sizeBytes += chunk.length
-    }
-    this.#readyBytes += sizeBytes
-    this.#unsentBytes += sizeBytes
-    this.#budget.take(sizeBytes)
-    return sizeBytes
+    if (chunk.length <= copiedBytes) this.#copy(chunk)
+    else this.#closeChunk().push(chunk)
+    this.#readyBytes += chunk.length
+    this.#unsentBytes += chunk.length
+    this.#budget.take(chunk.length)
+    return chunk.length
   }
 
   /** Gives to the socket what is ready; to be called before it is ended. */

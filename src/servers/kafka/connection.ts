@@ -190,11 +190,12 @@ export class KafkaConnection implements Client {
     if (this.repeated.isEmpty || !this.#isOpen) return false
     const run = this.repeated.takeRun(this.#frames, maxInFlight - this.#inFlight)
     if (!run) return false
-    const { kind, batches, requestBytes } = run
+    const { kind, batches } = run
     const { counters, hub } = this.#context
-    counters.requests += batches.length
-    counters.requestsByApi['produce'] = (counters.requestsByApi['produce'] ?? 0) + batches.length
-    const slot = this.#enqueue(requestBytes, batches.length)
+    const count = batches.ends.length
+    counters.requests += count
+    counters.requestsByApi['produce'] = (counters.requestsByApi['produce'] ?? 0) + count
+    const slot = this.#enqueue(batches.bytes.length, count)
     hub.offer(kind.ref, batches, kind.options, (results) => this.#finish(slot, { kind: 'appended', run, results }))
     return true
   }
@@ -283,8 +284,8 @@ export class KafkaConnection implements Client {
     }
     const { counters } = this.#context
     if (outcome.kind === 'appended') {
-      for (const answer of outcome.run.answers(outcome.results)) counters.sentBytes += this.#writer.write([answer])
-    } else if (outcome.answer) counters.sentBytes += this.#writer.write(outcome.answer)
+      counters.sentBytes += outcome.run.answer(outcome.results, this.#writer)
+    } else if (outcome.answer) for (const chunk of outcome.answer) counters.sentBytes += this.#writer.write(chunk)
     const isDone = !this.#isTaking && this.#slots.length === 0
     if (this.#isLastAnswer || isDone) this.#end()
   }

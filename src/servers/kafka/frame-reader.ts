@@ -25,7 +25,7 @@ export class FrameReader {
     this.#maxFrameBytes = maxFrameBytes
   }
 
-  /** The chunk must not change until its bytes were taken. */
+  /** The memory of the chunk belongs to whoever takes its bytes. */
   push(chunk: Buffer): void {
     this.#chunks.push(chunk)
   }
@@ -46,28 +46,28 @@ export class FrameReader {
     return frame.bytes
   }
 
-  /** The next frame where it lies: a view, to be copied from at once. Undefined when not all of it is in one chunk, and for what `next` refuses. */
-  peek(): Buffer | undefined {
-    const chunk = this.#chunks[0]
-    if (!chunk || this.#frame || this.#prefixLength > 0) return undefined
-    const at = this.#taken + prefixBytes
-    if (at > chunk.length || this.#findFault(chunk, this.#taken)) return undefined
-    const end = at + chunk.readInt32BE(this.#taken)
-    return end > chunk.length ? undefined : chunk.subarray(at, end)
-  }
-
-  /** Takes the frame of this size that `peek` has shown. */
-  skip(sizeBytes: number): void {
-    this.#advance(prefixBytes + sizeBytes)
+  /** Takes the next frames where they lie, as long as `take` wants them; up to one that is not all in one chunk, or that `next` refuses. */
+  takeWhile(take: (chunk: Buffer, start: number, end: number) => boolean): void {
+    for (;;) {
+      const chunk = this.#chunks[0]
+      if (!chunk || this.#frame || this.#prefixLength > 0) return
+      const start = this.#taken + prefixBytes
+      if (start > chunk.length || this.#findFault(chunk, this.#taken)) return
+      const end = start + chunk.readInt32BE(this.#taken)
+      if (end > chunk.length || !take(chunk, start, end)) return
+      this.#advance(end - this.#taken)
+    }
   }
 
   /** Most frames are small and lie in one chunk. */
   #takeWhole(): Buffer | undefined {
-    const seen = this.peek()
-    if (!seen) return undefined
-    const bytes = Buffer.allocUnsafe(seen.length)
-    seen.copy(bytes)
-    this.skip(seen.length)
+    let bytes: Buffer | undefined
+    this.takeWhile((chunk, start, end) => {
+      if (bytes) return false
+      bytes = Buffer.allocUnsafe(end - start)
+      chunk.copy(bytes, 0, start, end)
+      return true
+    })
     return bytes
   }
 

@@ -176,8 +176,10 @@ export class MemoryHub implements LogHub {
   }
 
   offer(...[ref, batches, options, sink]: Parameters<LogHub['offer']>): void {
-    this.offered += batches.length
-    void Promise.all(batches.map((batch) => this.append(ref, batch, options).catch(toAppError))).then(sink)
+    const { bytes, ends } = batches
+    this.offered += ends.length
+    const single = ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
+    void Promise.all(single.map((batch) => this.append(ref, batch, options).catch(toAppError))).then(sink)
   }
 
   async fetch(request: FetchRequest): Promise<readonly FetchedPartition[]> {

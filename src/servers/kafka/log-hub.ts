@@ -17,7 +17,7 @@ export interface LogHub {
   /** The same for some batches, without a promise: the sink hears once what came of each, perhaps before this returns. */
   offer(
     ref: PartitionRef,
-    batches: readonly Buffer[],
+    batches: PackedBatches,
     options: { ack?: AckLevel; timeoutMs?: number },
     sink: (results: readonly (Appended | AppError)[]) => void,
   ): void
@@ -43,6 +43,9 @@ export interface SecurityStore {
   /** False: it was not there. */
   deleteScramCredential(request: { user: string; mechanism: string }): Promise<boolean>
 }
+
+/** Batches one behind the other, and where each of them ends. */
+export type PackedBatches = { readonly bytes: Buffer; readonly ends: readonly number[] }
 
 export type PartitionRef = { readonly topic: string; readonly partition: number }
 

@@ -2,10 +2,11 @@ import { apis } from '#formats/kafka/apis.ts'
 import { encodeResponse } from '#formats/kafka/frame.ts'
 import type { AckLevel } from '#eventlog/topic-config.ts'
 import { AppError } from '#lib/errors.ts'
+import type { AnswerWriter } from './answer-writer.ts'
 import { Call } from './call.ts'
 import type { FrameReader } from './frame-reader.ts'
 import { accepted, refused } from './handlers/produce-answers.ts'
-import type { Appended, PartitionRef } from './log-hub.ts'
+import type { Appended, PackedBatches, PartitionRef } from './log-hub.ts'
 
 export type ProduceOptions = { readonly ack?: AckLevel; readonly timeoutMs: number }
 
@@ -32,7 +33,7 @@ export class RepeatedProduce {
   /** The length of the records is a varint, or an INT32. */
   readonly #isCompact: boolean
   /** Tags behind the records, of which there are none: zeros. */
-  readonly #suffixBytes: number
+  readonly suffixBytes: number
   readonly #answer: Buffer
   readonly #offsetAt: number
 
@@ -67,38 +68,35 @@ export class RepeatedProduce {
     this.#prefix = Buffer.from(
       frame.subarray(0, recordsAt - (this.#isCompact ? uvarintBytes(lengthBytes + 1) : plainLengthBytes)),
     )
-    this.#suffixBytes = frame.length - recordsAt - lengthBytes
+    this.suffixBytes = frame.length - recordsAt - lengthBytes
     this.#answer = this.#encode(0)
     // The three numbers follow each other in every version; where they begin is where answers begin to differ.
     const other = this.#encode(-1)
     this.#offsetAt = this.#answer.findIndex((byte, at) => byte !== other[at])
   }
 
-  /** Whether a request is of this kind. */
-  isOf(frame: Buffer): boolean {
+  /** Where the records begin of the request that lies here; they end where its tags begin. -1: it is of another kind. */
+  recordsAt(chunk: Buffer, start: number, end: number): number {
     const prefix = this.#prefix
-    if (frame.length < prefix.length + plainLengthBytes) return false
+    if (end - start < prefix.length + plainLengthBytes) return -1
     // From the end: kinds differ most in their partition.
-    for (let at = prefix.length - 1; at >= correlationIdEnd; at--) if (frame[at] !== prefix[at]) return false
-    for (let at = correlationIdAt - 1; at >= 0; at--) if (frame[at] !== prefix[at]) return false
-    const { at, lengthBytes } = this.placeIn(frame)
-    const end = at + lengthBytes
-    if (lengthBytes <= 0 || end + this.#suffixBytes !== frame.length) return false
-    for (let tag = end; tag < frame.length; tag++) if (frame[tag] !== 0) return false
-    return true
-  }
-
-  /** Where the records are in a request of this kind. */
-  placeIn(frame: Buffer): { at: number; lengthBytes: number } {
-    let at = this.#prefix.length
-    if (!this.#isCompact) return { at: at + plainLengthBytes, lengthBytes: frame.readInt32BE(at) }
+    for (let at = prefix.length - 1; at >= correlationIdEnd; at--) if (chunk[start + at] !== prefix[at]) return -1
+    for (let at = correlationIdAt - 1; at >= 0; at--) if (chunk[start + at] !== prefix[at]) return -1
+    const recordsEnd = end - this.suffixBytes
+    for (let tag = recordsEnd; tag < end; tag++) if (chunk[tag] !== 0) return -1
+    const lengthAt = start + prefix.length
+    if (!this.#isCompact) {
+      const at = lengthAt + plainLengthBytes
+      return chunk.readInt32BE(lengthAt) === recordsEnd - at && recordsEnd > at ? at : -1
+    }
+    let at = lengthAt
     let length = 0
     for (let shift = 0, isMore = true; isMore; shift += 7) {
-      const byte = frame[at++] ?? 0
+      const byte = chunk[at++] ?? 0
       isMore = byte >= 0x80 && shift < 28
       length += (byte % 0x80) * 2 ** shift
     }
-    return { at, lengthBytes: length - 1 }
+    return length - 1 === recordsEnd - at && recordsEnd > at ? at : -1
   }
 
   /** The answer to a request of this kind whose records were taken: always the same memory, to be copied from at once. */
@@ -147,49 +145,77 @@ export class RepeatedProduces {
 
   /** Takes the next requests as long as they are of one known kind, up to `maxRequests` of them; undefined: the next one is not, or the client may not write there. */
   takeRun(frames: FrameReader, maxRequests: number): ProduceRun | undefined {
-    const first = frames.peek()
-    const kind = first && this.#known.find((one) => one.isOf(first))
-    if (!first || !kind?.call.isAllowed('write', 'topic', kind.ref.topic)) return undefined
-    const taken: Buffer[] = []
-    for (let frame: Buffer | undefined = first; frame && kind.isOf(frame); frame = frames.peek()) {
-      if (taken.length === maxRequests) break
-      taken.push(frame)
-      frames.skip(frame.length)
-    }
-    return new ProduceRun(kind, taken)
+    let found: FoundRun | undefined
+    frames.takeWhile((chunk, start, end) => {
+      if (!found) {
+        const kind = this.#known.find((one) => one.recordsAt(chunk, start, end) >= 0)
+        if (!kind?.call.isAllowed('write', 'topic', kind.ref.topic)) return false
+        found = { kind, chunk, correlationIds: [], starts: [], ends: [] }
+      }
+      const recordsAt = chunk === found.chunk ? found.kind.recordsAt(chunk, start, end) : -1
+      if (recordsAt < 0 || found.starts.length === maxRequests) return false
+      found.correlationIds.push(chunk.readInt32BE(start + correlationIdAt))
+      found.starts.push(recordsAt)
+      found.ends.push(end - found.kind.suffixBytes)
+      return true
+    })
+    return found && new ProduceRun(found)
   }
+}
+
+/** Requests of one kind in a chunk, and where their records begin and end. */
+type FoundRun = {
+  readonly kind: RepeatedProduce
+  readonly chunk: Buffer
+  readonly correlationIds: number[]
+  readonly starts: number[]
+  readonly ends: number[]
 }
 
 /** Requests of one kind that came one after the other. */
 export class ProduceRun {
   readonly kind: RepeatedProduce
-  readonly requestBytes: number
-  /** What each request appends, one behind the other in memory of their own. */
-  readonly batches: readonly Buffer[]
+  /** What the requests append. */
+  readonly batches: PackedBatches
   readonly #correlationIds: readonly number[]
 
-  constructor(kind: RepeatedProduce, frames: readonly Buffer[]) {
-    const places = frames.map((frame) => kind.placeIn(frame))
-    const memory = Buffer.allocUnsafe(places.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0))
-    let filled = 0
-    this.kind = kind
-    this.requestBytes = memory.length
-    this.batches = places.map(({ at, lengthBytes }, index) => {
-      const start = filled
-      frames[index]?.copy(memory, start, at, at + lengthBytes)
-      filled += lengthBytes
-      return memory.subarray(start, filled)
-    })
-    this.#correlationIds = frames.map((frame) => frame.readInt32BE(correlationIdAt))
+  constructor(found: FoundRun) {
+    this.kind = found.kind
+    this.batches = pack(found)
+    this.#correlationIds = found.correlationIds
   }
 
-  /** The answer to each request; an answer is to be copied from before the next is asked for. */
-  *answers(results: readonly (Appended | AppError)[]): Generator<Buffer, void, undefined> {
-    for (const [index, result] of results.entries()) {
-      const correlationId = this.#correlationIds[index] ?? 0
-      yield result instanceof AppError ? this.kind.refusal(correlationId, result) : this.kind.answer(correlationId, result)
+  /** Answers each request; returns how many bytes that were. */
+  answer(results: readonly (Appended | AppError)[], writer: Pick<AnswerWriter, 'write'>): number {
+    let sizeBytes = 0
+    for (let index = 0; index < results.length; index++) {
+      const result = results[index]
+      const correlationId = this.#correlationIds[index]
+      if (result === undefined || correlationId === undefined) break
+      const { kind } = this
+      sizeBytes += writer.write(
+        result instanceof AppError ? kind.refusal(correlationId, result) : kind.answer(correlationId, result),
+      )
     }
+    return sizeBytes
   }
+}
+
+/** Moves the records together: where they lie, if they are most of the memory that they keep alive then, or into memory of their own. */
+function pack({ chunk, starts, ends }: FoundRun): PackedBatches {
+  const sizeBytes = ends.reduce((sum, end, index) => sum + end - (starts[index] ?? end), 0)
+  const isKept = sizeBytes * 2 >= chunk.buffer.byteLength
+  const memory = isKept ? chunk : Buffer.allocUnsafe(sizeBytes)
+  const first = isKept ? (starts[0] ?? 0) : 0
+  let filled = first
+  const packedEnds = ends.map((end, index) => {
+    const start = starts[index] ?? end
+    if (isKept) chunk.copyWithin(filled, start, end)
+    else chunk.copy(memory, filled, start, end)
+    filled += end - start
+    return filled - first
+  })
+  return { bytes: memory.subarray(first, filled), ends: packedEnds }
 }
 
 function uvarintBytes(value: number): number {

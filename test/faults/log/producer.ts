@@ -134,20 +134,20 @@ export class Producer {
     }
   }
 
-  /** In one append, one behind the other in memory: as requests of one connection that came together. */
+  /** In one append, as requests of one connection that came together. */
   #sendTogether(lane: Lane, batches: readonly Pending[]): void {
     const { running } = this.#scenario
     if (!running) return
-    const memory = Buffer.concat(batches.map(({ batch }) => batch.bytes))
     let end = 0
-    const views = batches.map(({ batch }) => memory.subarray(end, (end += batch.bytes.length)))
+    const ends = batches.map(({ batch }) => (end += batch.bytes.length))
+    const packed = { bytes: Buffer.concat(batches.map(({ batch }) => batch.bytes)), ends }
     const answers = batches.map(() => Promise.withResolvers<Appended>())
     for (const [index, pending] of batches.entries()) {
       const answer = answers[index]?.promise
       if (answer) void this.#await(lane, pending, { running, answer })
     }
     const options = { ack: lane.ack, ...(this.#random() < 0.7 ? { timeoutMs: 100 + this.#random() * 3000 } : {}) }
-    running.agent.offer({ topic: lane.topic.name, partition: lane.partition }, views, options, (results) => {
+    running.agent.offer({ topic: lane.topic.name, partition: lane.partition }, packed, options, (results) => {
       for (const [index, result] of results.entries()) {
         if (result instanceof AppError) answers[index]?.reject(result)
         else answers[index]?.resolve(result)
