@@ -6,7 +6,7 @@ import type { ExtentRow, SparsePoint } from '../metadata/log-metadata.ts'
 import { BlockCache } from './block-cache.ts'
 import { blockAt, blockBytes, BlockWindow } from './block-window.ts'
 import { Permits } from './permits.ts'
-import { readRange } from './read-range.ts'
+import { readRange } from '#store/objects/read-range.ts'
 
 /** One read gives no more than this, or one batch: checking it must not hold up the process. */
 const maxReadBytes = 8 * 2 ** 20

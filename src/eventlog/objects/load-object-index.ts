@@ -1,7 +1,7 @@
 import { AppError } from '#lib/errors.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
 import { decodeFooter, decodeObjectIndex, footerBytes, type ObjectIndex } from './object-index.ts'
-import { readRange } from './read-range.ts'
+import { readRange } from '#store/objects/read-range.ts'
 
 /** Read first: the footer, and with it most indexes. */
 const firstReadBytes = 64 * 2 ** 10

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { AppError } from '#lib/errors.ts'
-import { chunksOf } from './read-range.ts'
+import { chunksOf } from '#store/objects/read-range.ts'
 
 /** Goes through a stream of bytes in steps of any length, without gathering it. */
 export class StreamCursor implements AsyncDisposable {

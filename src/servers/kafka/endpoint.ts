@@ -1,3 +1,4 @@
+import { isLoopback } from '#lib/loopback.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /** Where clients are told to connect to. */
@@ -44,8 +45,4 @@ export function advertisedWarnings(settings: Pick<KafkaSettings, 'host' | 'adver
 
 function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::' || host === '[::]'
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127\./i.test(host)
 }

@@ -38,7 +38,7 @@ async function fill(stream: Readable, { key, sizeBytes }: { key: string; sizeByt
 }
 
 /** The chunks of a stream of bytes, typed; leaving the loop destroys the stream. */
-async function* chunksOf(stream: Readable): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(stream: Readable): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     if (!(chunk instanceof Uint8Array)) throw new AppError('INTERNAL', 'the object store sent text in place of bytes')
     yield chunk
