@@ -231,9 +231,9 @@ export function nodeTests(create: () => Promise<TestFleet>): void {
   test('leases that have a moment left when the database is back begin anew, too', async () => {
     await using fleet = await create()
     const worker = await fleet.worker()
-    await fleet.pass(leaseMs - 10)
+    await fleet.pass(leaseMs * 0.8)
     await fleet.store.forgiveOutage(leaseMs)
-    await fleet.pass(leaseMs - 10)
+    await fleet.pass(leaseMs * 0.8)
     await fleet.store.sweep()
     assert.equal((await worker.beat([])).isKnown, true)
     assert.equal((await fleet.node('w1')).state, 'active')
