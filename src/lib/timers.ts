@@ -8,14 +8,7 @@ export interface Timers {
 
 /** Timers of the process; they do not keep it alive. */
 export const systemTimers: Timers = {
-  after(delayMs, run) {
-    if (delayMs === 0) {
-      const turn = setImmediate(run)
-      return { [Symbol.dispose]: () => clearImmediate(turn) }
-    }
-    const timer = setTimeout(run, delayMs).unref()
-    return { [Symbol.dispose]: () => clearTimeout(timer) }
-  },
+  after: (delayMs, run) => (delayMs === 0 ? setImmediate(run) : setTimeout(run, delayMs).unref()),
 }
 
 type ManualTimer = { readonly dueMs: number; readonly run: () => void }
