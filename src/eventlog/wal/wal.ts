@@ -66,6 +66,8 @@ type State = { readonly kind: 'open' } | { readonly kind: 'failed'; readonly err
 const maxGroupBytes = 4_194_304
 /** How long appends may gather for one write. */
 const maxTurns = 64
+/** A group of so many bytes is not waited for: their number is what takes the time then. */
+const enoughBytes = 1_048_576
 /** What was seen counts this much less with each group: whoever has left is soon not waited for. */
 const expectationDecay = 0.99
 /** Beyond, the disk is too slow for its producers. */
@@ -351,7 +353,7 @@ export class Wal implements AsyncDisposable {
   }
 
   get #hasEnough(): boolean {
-    return this.#pending.length >= this.#expected / 2
+    return this.#pending.length >= this.#expected / 2 || this.#pendingBytes >= enoughBytes
   }
 
   /** The segment that takes the next entry, when the current one is full. */
