@@ -4,6 +4,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Timers } from '#lib/timers.ts'
 import { DiskBudget } from './disk-budget.ts'
 import { isDiskFull, type Disk } from './disk.ts'
+import { GroupPace, type Waiting } from './group-pace.ts'
 import { findSegments, isTemporary } from './segment-files.ts'
 import { SegmentPool } from './segment-pool.ts'
 import { entriesStart, entryBytes, entryHeaderBytes, minBatchBytes, sealBytes, type EntryFields } from './wal-format.ts'
@@ -64,12 +65,6 @@ type State = { readonly kind: 'open' } | { readonly kind: 'failed'; readonly err
 
 /** One write takes so much, or one entry that is larger. */
 const maxGroupBytes = 4_194_304
-/** How long appends may gather for one write. */
-const maxTurns = 64
-/** A group of so many bytes is not waited for: their number is what takes the time then. */
-const enoughBytes = 1_048_576
-/** What was seen counts this much less with each group: whoever has left is soon not waited for. */
-const expectationDecay = 0.99
 /** Beyond, the disk is too slow for its producers. */
 const maxPendingBytes = 268_435_456
 /** A segment that grows with its entries asks for one of full size once it has so much; a log that is hardly used takes no more than it needs. */
@@ -95,6 +90,7 @@ export class Wal implements AsyncDisposable {
   readonly #budget: DiskBudget
   readonly #pool: SegmentPool
   readonly #layout = new GroupLayout()
+  readonly #pace: GroupPace
   /** With entries, by number; the current one is among them. */
   readonly #segments = new Map<number, Segment>()
   readonly #found: readonly Segment[]
@@ -111,9 +107,6 @@ export class Wal implements AsyncDisposable {
   #entryCount = 0
   #appendedBytes = 0
   #syncCount = 0
-  /** Entries that producers have on their way at once, as seen lately. */
-  #expected = 0
-  #endPause: (() => void) | undefined
 
   /**
    * Locks the directory, reads the id of the log (made at the first start), and finds what is there. A torn tail is cut. Damage is reported in `unreadable` and by
@@ -150,6 +143,7 @@ export class Wal implements AsyncDisposable {
       this.#segments.set(segment.number, segment)
       this.#entryCount += segment.marks.count
     }
+    this.#pace = new GroupPace({ timers: options.timers, lingerMs: settings.lingerMs })
     this.#pool = new SegmentPool({
       directory,
       disk,
@@ -222,7 +216,7 @@ export class Wal implements AsyncDisposable {
     this.admit(length)
     this.#pending.push(task)
     this.#pendingBytes += entryBytes(length)
-    if (this.#hasEnough) this.#endPause?.()
+    this.#pace.added(this.#waiting)
     this.#pump ??= this.#write()
   }
 
@@ -316,16 +310,15 @@ export class Wal implements AsyncDisposable {
 
   /** Writes groups until nothing waits. Who waited for one hears of it when the disk is at work on the next. Never rejects. */
   async #write(): Promise<void> {
-    const isPatient = this.#options.settings.lingerMs > 0
     let written: readonly Written[] = []
     while (this.#state.kind === 'open' && (this.#pending.length > 0 || written.length > 0)) {
-      this.#expected = Math.max(this.#pending.length + written.length, this.#expected * expectationDecay)
-      if (written.length > 0 && (isPatient || !this.#hasEnough)) {
+      this.#pace.observe(this.#pending.length + written.length)
+      if (written.length > 0 && !this.#pace.isEnough(this.#waiting)) {
         tell(written)
         written = []
         continue
       }
-      if (written.length === 0) await this.#linger()
+      if (written.length === 0) await this.#pace.gather(() => this.#waiting)
       const writing = this.#writeNext()
       tell(written)
       written = await writing
@@ -334,26 +327,9 @@ export class Wal implements AsyncDisposable {
     this.#pump = undefined
   }
 
-  /**
-   * Waits for more to write: as long as is set; at 0 some turns of the event loop, until half of what is to be expected has come. The other half then comes while
-   * this one is written, and disk and processor work at the same time; with smaller groups producers would wait for more writes, and each takes the same time.
-   */
-  async #linger(): Promise<void> {
-    const { lingerMs } = this.#options.settings
-    if (lingerMs > 0) return await this.#pause(lingerMs)
-    for (let turns = 0; turns < maxTurns && !this.#hasEnough; turns++) await this.#pause(0)
-  }
-
-  /** Ends early when an append has brought enough: others of the same turn are for the next group. */
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#endPause = delayMs === 0 ? resolve : undefined
-      void this.#options.timers.after(delayMs, resolve)
-    })
-  }
-
-  get #hasEnough(): boolean {
-    return this.#pending.length >= this.#expected / 2 || this.#pendingBytes >= enoughBytes
+  /** While nothing is written, all pending bytes are of entries that wait. */
+  get #waiting(): Waiting {
+    return { entries: this.#pending.length, bytes: this.#pendingBytes }
   }
 
   /** The segment that takes the next entry, when the current one is full. */
