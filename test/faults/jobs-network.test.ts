@@ -86,15 +86,22 @@ suite('networks that break', () => {
 
   test('the answer to a claim is lost: the task goes back, nothing counts, and it is done', async (t) => {
     showOutputOnFailure(t, fleet)
+    /** How many tasks the lost answer gave: all that were ready then. */
     let lost = 0
-    faults = { isLost: (path, answer) => path.endsWith('/claim') && answer.includes('"kind":"video"') && lost++ === 0 }
+    faults = {
+      isLost: (path, answer) => {
+        if (lost > 0 || !path.endsWith('/claim') || !answer.includes('"kind":"video"')) return false
+        const { tasks }: { tasks: readonly unknown[] } = JSON.parse(answer)
+        lost = tasks.length
+        return true
+      },
+    }
     const { id } = await fleet.submit()
     await fleet.completed(id)
     const released = (await fleet.attempts(id)).filter(({ outcome }) => outcome !== 'done')
-    assert.deepEqual(
-      released.map(({ kind, outcome, errorCode }) => [kind, outcome, errorCode]),
-      [['video', 'released', 'TIMEOUT']],
-    )
+    assert.equal(released.length, lost)
+    assert.ok(released.every(({ outcome, errorCode }) => outcome === 'released' && errorCode === 'TIMEOUT'))
+    assert.ok(released.some(({ kind }) => kind === 'video'))
     await checkUntouched(id)
   })
 
