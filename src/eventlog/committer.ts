@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { Backoff } from '#lib/backoff.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
@@ -175,8 +174,7 @@ export class Committer {
     const { signal } = this.#closing
     for (let attempt = 1; ; attempt++) {
       try {
-        const body = { stream: Readable.from(chunks, { highWaterMark: 1 }), sizeBytes }
-        await objects.put(key, body, { ifNoneMatch: '*', signal })
+        await objects.put(key, { chunks, sizeBytes }, { ifNoneMatch: '*', signal })
         return
       } catch (thrown) {
         const error = toAppError(thrown)

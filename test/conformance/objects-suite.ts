@@ -26,14 +26,16 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
     })
     after(() => server[Symbol.asyncDispose]())
 
-    test('what was put comes back, from bytes and from a stream', async () => {
+    test('what was put comes back, from bytes, from a stream and from chunks', async () => {
       await using store = await server.createStore()
       await store.put('a/bytes', Buffer.from('hello'), { contentType: 'text/plain' })
       await store.put('a/stream', { stream: Readable.from([Buffer.from('hel'), Buffer.from('lo')]), sizeBytes: 5 })
+      await store.put('a/chunks', { chunks: [Buffer.from('hel'), Buffer.alloc(0), Buffer.from('lo')], sizeBytes: 5 })
       await store.put('a/empty', Buffer.alloc(0))
       await store.put('a/empty-stream', { stream: Readable.from([]), sizeBytes: 0 })
       assert.equal(await text(store, 'a/bytes'), 'hello')
       assert.equal(await text(store, 'a/stream'), 'hello')
+      assert.equal(await text(store, 'a/chunks'), 'hello')
       assert.equal(await text(store, 'a/empty'), '')
       assert.equal(await text(store, 'a/empty-stream'), '')
     })
@@ -224,13 +226,14 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
       assert.deepEqual(await keys(store), [])
     })
 
-    test('a large body goes in from bytes and from a stream, and ranges cross its parts', async () => {
+    test('a large body goes in from bytes, from a stream and from chunks, and ranges cross its parts', async () => {
       await using store = await server.createStore()
       const large = randomBytes(16 * 2 ** 20 + 17)
       const chunks = Array.from({ length: 240 }, (_, i) => large.subarray(i * 70_001, (i + 1) * 70_001))
       await store.put('bytes', large)
       await store.put('stream', { stream: Readable.from(chunks), sizeBytes: large.length })
-      for (const key of ['bytes', 'stream']) {
+      await store.put('chunks', { chunks, sizeBytes: large.length })
+      for (const key of ['bytes', 'stream', 'chunks']) {
         assert.equal((await store.head(key)).sizeBytes, large.length)
         assert((await buffer((await store.get(key)).stream)).equals(large))
         const range = { offsetBytes: 8 * 2 ** 20 - 5, lengthBytes: 10 }
@@ -245,6 +248,11 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
       await assert.rejects(store.put('short', body(9, 10)), hasCode('TRUNCATED'))
       await assert.rejects(store.put('long', body(11, 10)), hasCode('LIMIT_EXCEEDED'))
       await assert.rejects(store.put('short-large', body(9_000_000, 20_000_000)), hasCode('TRUNCATED'))
+      for (const sizeBytes of [10, 20_000_000]) {
+        const inMemory = (bytes: number) => ({ chunks: [Buffer.alloc(bytes - 1), Buffer.alloc(1)], sizeBytes })
+        await assert.rejects(store.put('short-chunks', inMemory(sizeBytes - 1)), hasCode('TRUNCATED'))
+        await assert.rejects(store.put('long-chunks', inMemory(sizeBytes + 1)), hasCode('LIMIT_EXCEEDED'))
+      }
       const broken = Readable.from(failing())
       await assert.rejects(store.put('broken', { stream: broken, sizeBytes: 20_000_000 }), /source broke/)
       assert(broken.destroyed)
@@ -259,6 +267,13 @@ export function objectsSuite(name: string, start: () => Promise<ObjectServer>): 
         stream.push(Buffer.alloc(50))
         await assert.rejects(store.put('a', { stream, sizeBytes }, { signal: controller.signal }), /enough/)
         assert(stream.destroyed)
+        const aborted = new AbortController()
+        const chunks = (function* () {
+          yield Buffer.alloc(50)
+          aborted.abort(new Error('enough'))
+          yield Buffer.alloc(sizeBytes - 50)
+        })()
+        await assert.rejects(store.put('a', { chunks, sizeBytes }, { signal: aborted.signal }), /enough/)
       }
       assert.deepEqual(await keys(store), [])
     })

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { AppError } from '#lib/errors.ts'
 import {
+  chunksOf,
   pageLimit,
   resolveRange,
   type GetOptions,
@@ -69,13 +70,7 @@ export function simObjectStore(objects: SimObjects, { request, beforeDelete, isC
 }
 
 async function collect(body: ObjectBody): Promise<Buffer> {
-  if (body instanceof Uint8Array) return Buffer.from(body)
-  const chunks: Buffer[] = []
-  for await (const chunk of body.stream) chunks.push(Buffer.from(chunk))
-  const bytes = Buffer.concat(chunks)
-  if (bytes.length !== body.sizeBytes)
-    throw new AppError('TRUNCATED', `${bytes.length} bytes where ${body.sizeBytes} were announced`)
-  return bytes
+  return Buffer.concat(await Array.fromAsync(chunksOf(body)))
 }
 
 function find(objects: SimObjects, key: string): Buffer {

@@ -116,16 +116,6 @@ test('the index keeps the last five batches of each idempotent producer, of its 
   )
 })
 
-test('big batches are passed through uncopied, small ones are gathered', () => {
-  const big = makeBatches(10, () => ({ valueBytes: 150_000 }))
-  const small = makeBatches(2_000, () => ({ valueBytes: 500 }))
-  const chunks = [...encodeObject('a', [makeRun(big), makeRun(small, { partitionId: 2 })]).chunks]
-  assert(big.every((batch, index) => chunks[index] === batch))
-  const gathered = chunks.slice(10, -2)
-  assert.equal(gathered.length, 4)
-  assert(gathered.every((chunk) => chunk.length >= 256 * 1024 && chunk.length < 257 * 1024))
-})
-
 test('a run must have batches, and each must follow the one before', () => {
   const batches = [makeBatch({ baseOffset: 0, records: 2 }), makeBatch({ baseOffset: 3 })]
   assert.throws(() => encodeObject('a', [makeRun(batches)]), { code: 'INTERNAL', message: /has offset 3 where 2 comes next/ })

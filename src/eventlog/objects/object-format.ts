@@ -27,10 +27,7 @@ export type ObjectRun = {
   readonly spans: readonly ObjectSpan[]
 }
 
-/**
- * An object as chunks to be written one after the other, and its runs as the database takes them, in the order given. The chunks are put together while
- * they are iterated, each time anew: all at once would stop everything else for a tenth of a second.
- */
+/** An object as chunks to be written one after the other, as often as it takes, and its runs as the database takes them, in the order given. */
 export type EncodedObject = {
   readonly chunks: Iterable<Buffer>
   readonly sizeBytes: number
@@ -40,9 +37,6 @@ export type EncodedObject = {
 /** All objects of the log are below this. */
 export const objectPrefix = 'data/v1/'
 
-/** Spans from this size on are passed through; smaller ones are copied together, because each chunk costs a call or more on its way. */
-const passThroughBytes = 32 * 2 ** 10
-const chunkBytes = 256 * 2 ** 10
 /** About as far as this lie the sparse points of a run from each other. */
 const sparseStepBytes = 64 * 2 ** 10
 /** As many batches of one producer are told as its clients may have in flight: Kafka's `max.in.flight.requests.per.connection`. */
@@ -66,8 +60,8 @@ export function isKeyOf(key: string, objectId: string): boolean {
 }
 
 /**
- * Lays out an object: run after run, the batches as they are; then the index and the footer (object-index.ts). Spans are not copied unless they are small,
- * so their memory must stay as it is until the object is stored.
+ * Lays out an object: run after run, the batches as they are; then the index and the footer (object-index.ts). Spans are not copied, so their memory must
+ * stay as it is until the object is stored.
  */
 export function encodeObject(objectId: string, runs: readonly ObjectRun[]): EncodedObject {
   let positionBytes = 0
@@ -80,7 +74,7 @@ export function encodeObject(objectId: string, runs: readonly ObjectRun[]): Enco
   return {
     chunks: {
       *[Symbol.iterator]() {
-        yield* packChunks(runs.flatMap(({ spans }) => spans))
+        for (const { spans } of runs) for (const { bytes } of spans) yield bytes
         yield tail
       },
     },
@@ -124,25 +118,6 @@ function noteProducer(producers: Map<number, RunProducer & { batches: ProducerBa
   const lastOffset = baseOffset + header.lastOffsetDelta
   producer.batches.push({ firstSequence, lastSequence, baseOffset, lastOffset, timestampMs: header.maxTimestampMs })
   if (producer.batches.length > batchesPerProducer) producer.batches.shift()
-}
-
-/** The bytes of the spans in order; big ones are chunks of their own, runs of small ones are copied into chunks of about `chunkBytes`. */
-function* packChunks(spans: readonly ObjectSpan[]): Generator<Buffer, void, undefined> {
-  let small: Buffer[] = []
-  let smallBytes = 0
-  for (const { bytes } of spans) {
-    const isSmall = bytes.length < passThroughBytes
-    if (isSmall) {
-      small.push(bytes)
-      smallBytes += bytes.length
-      if (smallBytes < chunkBytes) continue
-    }
-    if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
-    small = []
-    smallBytes = 0
-    if (!isSmall) yield bytes
-  }
-  if (smallBytes > 0) yield Buffer.concat(small, smallBytes)
 }
 
 type Break = { topicName: string; partition: number; nextOffset: number; place: ObjectSpan['place'] }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { placeBatch, readBatchHeader } from '#formats/kafka/record-batch.ts'
 import { encodeBatch } from '#formats/kafka/records.ts'
 import type { ObjectStore } from '#store/objects/object-store.ts'
@@ -79,7 +78,7 @@ export const fixtureAgent = 'agent-0123456789'
 export async function storeObject(objects: ObjectStore, objectId: string, runs: readonly ObjectRun[]): Promise<ExtentRow[]> {
   const encoded = encodeObject(objectId, runs)
   const objectKey = objectKeyFor(objectId, fixtureAgent)
-  await objects.put(objectKey, { stream: Readable.from(encoded.chunks), sizeBytes: encoded.sizeBytes })
+  await objects.put(objectKey, encoded)
   return encoded.runs.map((run) => ({ ...run, objectId, objectKey }))
 }
 
@@ -151,7 +150,7 @@ export class FixtureLog implements AsyncDisposable {
       runs.map((run) => runOf(run)),
     )
     await this.metadata.reserveObjects({ agentId: this.agentId, objects: [{ id, key }], nowMs })
-    await this.objects.put(key, { stream: Readable.from(encoded.chunks), sizeBytes: encoded.sizeBytes })
+    await this.objects.put(key, encoded)
     return { id, key, encoded }
   }
 

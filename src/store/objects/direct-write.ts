@@ -10,13 +10,13 @@ const stagingCount = 4
 
 const staging = new Staging({ sizeBytes: stagingBytes, count: stagingCount })
 
-/** A new file that is written past the page cache, or undefined where the file system cannot do that. */
-export async function openDirect(path: string): Promise<FileHandle | undefined> {
+/** A new file that is written past the page cache, where the file system can do that. */
+export async function openDirect(path: string): Promise<FileHandle> {
   const { O_DIRECT, O_CREAT, O_EXCL, O_WRONLY } = constants
   try {
     return await open(path, O_DIRECT | O_CREAT | O_EXCL | O_WRONLY)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return undefined
+    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return await open(path, 'wx')
     throw error
   }
 }
@@ -25,7 +25,7 @@ export async function openDirect(path: string): Promise<FileHandle | undefined> 
  * Writes a whole file past the page cache (`O_DIRECT`, open(2)): nobody reads an object soon enough for copies in memory to be worth making, and a sync of the
  * write-ahead log on the same disk does not wait for megabytes that lie there. Writes are whole blocks from aligned memory; the end is cut to size.
  */
-export async function writeDirect(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeStaged(file: FileHandle, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
   await staging.with(async (staged) => {
     let [filled, position] = [0, 0]
     for await (const chunk of chunks) {

@@ -42,7 +42,7 @@ export class DirectoryParts {
   }
 
   /** `chunks` must have the exact size, and throw when they do not. Gives the tag. */
-  async put(upload: PartUpload, part: number, chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  async put(upload: PartUpload, part: number, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
     const { key, uploadId } = upload
     const folder = this.#folder(uploadId)
     let { offsetBytes: position } = partRange(upload, part)

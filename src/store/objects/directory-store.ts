@@ -5,15 +5,16 @@ import { addAbortSignal } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
-import { openDirect, writeDirect } from './direct-write.ts'
+import { openDirect, writeStaged } from './direct-write.ts'
 import { codeOf, ignore, publish } from './directory-files.ts'
 import { DirectoryParts } from './directory-parts.ts'
 import { listKeys } from './directory-listing.ts'
 import { checkObjectKey } from './object-key.ts'
 import { checkPartSize, uploadNotFound, type PartUpload } from './part-upload.ts'
 import {
-  exactly,
+  chunksOf,
   pageLimit,
+  releaseBody,
   resolveRange,
   sizeOf,
   type BeginPartsOptions,
@@ -33,7 +34,7 @@ const leftoverAgeMs = 60 * 60_000
 /** Parts of an upload may be far apart: a worker that was away goes on with it. */
 const leftoverPartsAgeMs = 24 * 60 * 60_000
 const sweepIntervalMs = 60 * 60_000
-/** Smaller objects are written as usual: they are gone from memory soon anyway. */
+/** Smaller objects are written in one piece, as usual: they are gone from memory soon anyway. */
 const directBytes = 262_144
 
 /** Objects as files below one directory, where the key is the path. Several processes may share it. */
@@ -65,7 +66,7 @@ export class DirectoryStore implements ObjectStore {
         await publish(temporary, path, { isNew: ifNoneMatch === '*' })
       })
     } finally {
-      if (!(body instanceof Uint8Array)) body.stream.destroy()
+      releaseBody(body)
       await rm(temporary, { force: true }).catch(ignore('ENOTDIR'))
     }
   }
@@ -133,10 +134,10 @@ export class DirectoryStore implements ObjectStore {
       return await this.#guard({ key: upload.key, signal }, async () => {
         checkPartSize(upload, part, sizeOf(body))
         await this.#requireRoot()
-        return await this.#parts.put(upload, part, bodyChunks(body, signal))
+        return await this.#parts.put(upload, part, chunksOf(body, signal))
       })
     } finally {
-      if (!(body instanceof Uint8Array)) body.stream.destroy()
+      releaseBody(body)
     }
   }
 
@@ -225,21 +226,12 @@ export class DirectoryStore implements ObjectStore {
 }
 
 async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal | undefined): Promise<void> {
-  await using direct = sizeOf(body) >= directBytes ? await openDirect(path) : undefined
-  if (direct) {
-    await writeDirect(direct, bodyChunks(body, signal))
-    await direct.datasync()
-    return
-  }
-  await using file = await open(path, 'wx')
-  if (body instanceof Uint8Array) await file.writeFile(body, signal ? { signal } : {})
-  else await file.writeFile(bodyChunks(body, signal))
+  const chunks = chunksOf(body, signal)
+  const isLarge = sizeOf(body) >= directBytes
+  await using file = await (isLarge ? openDirect(path) : open(path, 'wx'))
+  if (isLarge) await writeStaged(file, chunks)
+  else await file.writeFile(Buffer.concat(await Array.fromAsync(chunks)))
   await file.datasync()
-}
-
-async function* bodyChunks(body: ObjectBody, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  if (body instanceof Uint8Array) yield body
-  else yield* exactly(signal ? addAbortSignal(signal, body.stream) : body.stream, body.sizeBytes)
 }
 
 function infoOf(key: string, file: BigIntStats): ObjectInfo {

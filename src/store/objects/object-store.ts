@@ -9,13 +9,19 @@
  * Keys are paths such as `library/asset/segment-1.m4s`; what is allowed is in object-key.ts. No key may be the folder of another.
  * Both keep the contract below; `test/conformance/objects-suite.ts` holds them to it.
  */
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { AppError } from '#lib/errors.ts'
 import type { PartUpload } from './part-upload.ts'
 import type { StorePlace } from './store-place.ts'
 
-/** Bytes, or a stream with its exact length. The store owns the stream from the call on and destroys it in the end. */
-export type ObjectBody = Uint8Array | { readonly stream: Readable; readonly sizeBytes: number }
+/**
+ * Bytes; or a stream with its exact length, which the store owns from the call on and destroys in the end; or what lies in memory in many chunks, small ones too,
+ * none of which costs more than its copy.
+ */
+export type ObjectBody =
+  | Uint8Array
+  | { readonly stream: Readable; readonly sizeBytes: number }
+  | { readonly chunks: Iterable<Uint8Array>; readonly sizeBytes: number }
 
 export type ObjectInfo = {
   readonly key: string
@@ -131,14 +137,48 @@ export function pageLimit(limit = 1000): number {
   return Math.min(1000, Math.max(1, limit))
 }
 
-/** The chunks of a stream that must be exactly `sizeBytes` long; throws `TRUNCATED` or `LIMIT_EXCEEDED` when it is not. */
-export async function* exactly(stream: Readable, sizeBytes: number): AsyncGenerator<Buffer> {
+/** The bytes of a body, one chunk after the other, until the signal fires. Throws `TRUNCATED` or `LIMIT_EXCEEDED` when they are not as many as announced. */
+export function chunksOf(body: ObjectBody, signal?: AbortSignal): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  if (body instanceof Uint8Array) return [body]
+  if ('chunks' in body) return exactlyInMemory(body.chunks, body.sizeBytes, signal)
+  return exactly(body.stream, body.sizeBytes, signal)
+}
+
+/** To be called when a body is not needed any more. */
+export function releaseBody(body: ObjectBody): void {
+  if ('stream' in body) body.stream.destroy()
+}
+
+async function* exactly(stream: Readable, sizeBytes: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   let received = 0
-  for await (const chunk of stream) {
+  for await (const chunk of signal ? addAbortSignal(signal, stream) : stream) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
     received += bytes.length
-    if (received > sizeBytes) throw new AppError('LIMIT_EXCEEDED', `body is longer than the ${sizeBytes} bytes announced`)
+    checkLength(received, sizeBytes)
     yield bytes
   }
+  checkEnd(received, sizeBytes)
+}
+
+function* exactlyInMemory(
+  chunks: Iterable<Uint8Array>,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+): Generator<Uint8Array, void, undefined> {
+  let received = 0
+  for (const chunk of chunks) {
+    signal?.throwIfAborted()
+    received += chunk.length
+    checkLength(received, sizeBytes)
+    yield chunk
+  }
+  checkEnd(received, sizeBytes)
+}
+
+function checkLength(received: number, sizeBytes: number): void {
+  if (received > sizeBytes) throw new AppError('LIMIT_EXCEEDED', `body is longer than the ${sizeBytes} bytes announced`)
+}
+
+function checkEnd(received: number, sizeBytes: number): void {
   if (received < sizeBytes) throw new AppError('TRUNCATED', `body ended after ${received} of ${sizeBytes} bytes`)
 }

@@ -5,8 +5,9 @@ import type { Logger } from '#lib/log.ts'
 import { checkObjectKey, isObjectKey } from './object-key.ts'
 import {
   checkRange,
-  exactly,
+  chunksOf,
   pageLimit,
+  releaseBody,
   sizeOf,
   type BeginPartsOptions,
   type ByteRange,
@@ -93,7 +94,7 @@ export class S3Store implements ObjectStore {
         return await this.#putWhole(key, bytes, options)
       })
     } finally {
-      if (!(body instanceof Uint8Array)) body.stream.destroy()
+      releaseBody(body)
     }
   }
 
@@ -157,7 +158,7 @@ export class S3Store implements ObjectStore {
         return await this.#parts.put(upload, part, bytes, abortBy(signal))
       })
     } finally {
-      if (!(body instanceof Uint8Array)) body.stream.destroy()
+      releaseBody(body)
     }
   }
 
@@ -289,13 +290,13 @@ async function* partsOf(
     for (let at = 0; at < body.length; at += partBytes) yield body.subarray(at, at + partBytes)
     return
   }
-  const stream = signal ? addAbortSignal(signal, body.stream) : body.stream
   let part = Buffer.allocUnsafe(Math.min(partBytes, body.sizeBytes))
   let filled = 0
   let left = body.sizeBytes
-  for await (const chunk of exactly(stream, body.sizeBytes)) {
+  for await (const chunk of chunksOf(body, signal)) {
     for (let at = 0; at < chunk.length;) {
-      const copied = chunk.copy(part, filled, at)
+      const copied = Math.min(chunk.length - at, part.length - filled)
+      part.set(chunk.subarray(at, at + copied), filled)
       at += copied
       filled += copied
       if (filled < part.length) continue
