@@ -30,7 +30,11 @@ export class Staging {
     if (free) return free
     if (this.#unmade === 0) return new Promise((resolve) => this.#waiting.push(resolve))
     this.#unmade -= 1
-    // V8 reserves whole pages for memory that may grow. Other buffers come from malloc, which puts a header before them.
-    return Buffer.from(new ArrayBuffer(this.#sizeBytes, { maxByteLength: this.#sizeBytes }))
+    return alignedBuffer(this.#sizeBytes)
   }
+}
+
+/** Zeros that begin at a page of memory. V8 reserves whole pages for memory that may grow; other buffers come from malloc, which puts a header before them. */
+export function alignedBuffer(sizeBytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }))
 }

@@ -14,6 +14,7 @@ const slowDisk: Disk = {
     return {
       sizeBytes: () => file.sizeBytes(),
       read: (position, lengthBytes) => file.read(position, lengthBytes),
+      writeZeros: (position, lengthBytes) => file.writeZeros(position, lengthBytes),
       truncate: (sizeBytes) => file.truncate(sizeBytes),
       async write(...args: Parameters<DiskFile['write']>) {
         await delay(Math.random() * longestDelayMs)

@@ -185,6 +185,10 @@ export class SimDisk {
         await write(position, chunks)
         await sync()
       },
+      writeZeros: async (position, lengthBytes) => {
+        await write(position, [Buffer.alloc(lengthBytes)])
+        await sync()
+      },
       truncate: async (sizeBytes) => await perform('truncate', () => file.truncate(sizeBytes)),
       sync,
       [Symbol.asyncDispose]: () => Promise.resolve(),

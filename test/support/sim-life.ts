@@ -77,6 +77,7 @@ export class Life {
       read: (position, lengthBytes) => perform(() => file.read(position, lengthBytes)),
       write: (position, chunks) => perform(() => file.write(position, chunks)),
       writeSynced: (position, chunks) => perform(() => file.writeSynced(position, chunks)),
+      writeZeros: (position, lengthBytes) => perform(() => file.writeZeros(position, lengthBytes)),
       truncate: (sizeBytes) => perform(() => file.truncate(sizeBytes)),
       sync: () => perform(() => file.sync()),
       [Symbol.asyncDispose]: () => perform(async () => await file[Symbol.asyncDispose]()),

@@ -29,6 +29,8 @@ export interface DiskFile extends AsyncDisposable {
   write(position: number, chunks: readonly Buffer[]): Promise<void>
   /** The same, and it survives a power cut when this returns: one wait where `write` and `sync` are two. The file is not to grow by it. */
   writeSynced(position: number, chunks: readonly Buffer[]): Promise<void>
+  /** Zeros that survive a power cut when this returns, past the page cache where that can be: nobody reads them. */
+  writeZeros(position: number, lengthBytes: number): Promise<void>
   /** Cuts the file. */
   truncate(sizeBytes: number): Promise<void>
   /** What was written, and the size, survive a power cut. */

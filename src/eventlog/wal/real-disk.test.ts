@@ -54,10 +54,33 @@ test('files are made, written in pieces, read to their end, cut, renamed and rem
   assert.ok((await realDisk.freeBytes(folder)) > 0)
 })
 
+test('zeros are written wherever they begin and end', async () => {
+  await using directory = await temporaryDirectory()
+  for (const [position, lengthBytes] of [
+    [0, 4096],
+    [4096, 2_097_152],
+    [0, 1_500_000],
+    [100, 8192],
+    [8192, 0],
+  ] as const) {
+    await using file = await realDisk.open(join(directory.path, `${position}-${lengthBytes}`), { isNew: true })
+    const before = Buffer.alloc(3_000_000, 'x')
+    await file.write(0, [before])
+    await file.writeZeros(position, lengthBytes)
+    const expected = before.fill(0, position, position + lengthBytes)
+    assert((await file.read(0, 4_000_000)).equals(expected), `${lengthBytes} at ${position}`)
+  }
+  await using file = await realDisk.open(join(directory.path, 'grows'), { isNew: true })
+  await file.writeZeros(0, 1_048_576)
+  assert.equal(await file.sizeBytes(), 1_048_576)
+})
+
 test('a full disk says so after what it took', async (t) => {
   await using small = await mountSmallDisk(1)
   if (!small) return t.skip('this process may not mount a disk')
   await using file = await realDisk.open(join(small.path, 'file'), { isNew: true })
   await assert.rejects(file.write(0, [Buffer.alloc(700_000), Buffer.alloc(700_000)]), (error) => isDiskFull(error))
   assert.equal(await file.sizeBytes(), 1_048_576)
+  await using zeros = await realDisk.open(join(small.path, 'zeros'), { isNew: true })
+  await assert.rejects(zeros.writeZeros(0, 1_048_576), (error) => isDiskFull(error))
 })

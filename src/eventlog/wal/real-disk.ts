@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { platform } from 'node:process'
+import { alignedBuffer } from '#bytes/staging.ts'
 import { lockDirectory } from '#store/directory-lock.ts'
 import type { Disk, DiskFile } from './disk.ts'
 
@@ -23,7 +24,8 @@ export const realDisk: Disk = {
     const handle = await open(path, isNew ? 'wx+' : 'r+')
     try {
       // Elsewhere the flag does not reach through the cache of the drive.
-      return new RealFile(handle, platform === 'linux' ? await open(path, constants.O_WRONLY | constants.O_DSYNC) : undefined)
+      const syncing = platform === 'linux' ? await open(path, constants.O_WRONLY | constants.O_DSYNC) : undefined
+      return new RealFile(path, { handle, syncing })
     } catch (error) {
       await handle.close()
       throw error
@@ -48,12 +50,19 @@ async function syncDirectory(path: string): Promise<void> {
   await directory.sync()
 }
 
+/** What is written past the page cache must be whole blocks; every disk takes these. */
+const blockBytes = 4096
+const zeros = alignedBuffer(1_048_576)
+
 class RealFile implements DiskFile {
+  /** Where it was opened. */
+  readonly #path: string
   readonly #handle: FileHandle
   /** Another handle of the file, each write to which is synced. */
   readonly #syncing: FileHandle | undefined
 
-  constructor(handle: FileHandle, syncing: FileHandle | undefined) {
+  constructor(path: string, { handle, syncing }: { handle: FileHandle; syncing: FileHandle | undefined }) {
+    this.#path = path
     this.#handle = handle
     this.#syncing = syncing
   }
@@ -84,6 +93,17 @@ class RealFile implements DiskFile {
     await this.sync()
   }
 
+  async writeZeros(position: number, lengthBytes: number): Promise<void> {
+    for (let done = 0; done < lengthBytes;) {
+      const some = zeros.subarray(0, lengthBytes - done)
+      const written = await writeDirect(this.#path, position + done, some)
+      // What is left says why, if it is the disk that is full.
+      if (written < some.length) await this.write(position + done + written, [some.subarray(written)])
+      done += some.length
+    }
+    await this.sync()
+  }
+
   async truncate(sizeBytes: number): Promise<void> {
     await this.#handle.truncate(sizeBytes)
   }
@@ -95,6 +115,18 @@ class RealFile implements DiskFile {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
     await this.#syncing?.close()
+  }
+}
+
+/** Writes past the page cache; returns how many bytes that were, none where it cannot be done. */
+async function writeDirect(path: string, position: number, bytes: Buffer): Promise<number> {
+  if (platform !== 'linux' || position % blockBytes !== 0 || bytes.length % blockBytes !== 0) return 0
+  try {
+    await using file = await open(path, constants.O_WRONLY | constants.O_DIRECT)
+    return (await file.write(bytes, 0, bytes.length, position)).bytesWritten
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return 0
+    throw error
   }
 }
 

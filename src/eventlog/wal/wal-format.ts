@@ -12,6 +12,8 @@ import { Writer } from '#bytes/writer.ts'
 // own CRC, which covers the rest of it: a batch is summed up once, by whoever took it in. What further batches have outside their own CRCs follows from what is
 // before them. All of it is checked at recovery. A seal is an entry without a batch: the segment ends.
 //
+// In a file whose space is there, zeros follow a group to the end of its page; the next group covers them.
+//
 // The CRC begins with that of the segment header, which holds an id of this life of the file, and an entry knows its segment and position. So neither what
 // a recycled file held before, nor an entry that somebody put inside a record, is ever taken for an entry.
 //

@@ -9,6 +9,10 @@ import type { Scannable } from './wal-scan.ts'
 /** Where the batches of an entry lie. */
 export type WalPosition = { readonly segment: number; readonly positionBytes: number; readonly lengthBytes: number }
 
+/** Of a page of memory. */
+const pageBytes = 4096
+const zeros = Buffer.alloc(pageBytes)
+
 type SegmentOptions = {
   readonly file: DiskFile
   readonly path: string
@@ -73,7 +77,7 @@ export class Segment implements Scannable {
 
   /** Writes a group behind what is there, and syncs it. Returns where its entries begin. */
   async write({ chunks, positions, sizeBytes }: WalGroup): Promise<readonly number[]> {
-    if (this.isPreallocated) await this.file.writeSynced(this.endBytes, chunks)
+    if (this.isPreallocated) await this.file.writeSynced(this.endBytes, [...chunks, this.#restOfPage(this.endBytes + sizeBytes)])
     else {
       await this.file.write(this.endBytes, chunks)
       await this.#sync()
@@ -81,6 +85,12 @@ export class Segment implements Scannable {
     this.#extend(sizeBytes)
     for (const position of positions) this.marks.add(position)
     return positions
+  }
+
+  /** Zeros up to the end of the page, which is written as a whole anyway: of a page that is not in memory the system would have to read the rest first. */
+  #restOfPage(position: number): Buffer {
+    const pageEnd = Math.ceil(position / pageBytes) * pageBytes
+    return zeros.subarray(0, Math.max(0, Math.min(pageEnd, this.#fileBytes) - position))
   }
 
   /** Takes back a group of which a part may be in the file: none of it will ever be found. */
