@@ -77,7 +77,6 @@ export const inputFileSchema = Type.Object(
     name: Type.String(),
     url: Type.String(),
     sizeBytes: Type.Optional(count),
-    sha256: Type.Optional(Type.String()),
     /** The task that made it: to be named when the file is not what it should be. */
     taskId: Type.Optional(count),
   },
@@ -216,7 +215,7 @@ export const taskOutputSchema = Type.Union([
 export type TaskOutput = Static<typeof taskOutputSchema>
 
 export const finishedUploadSchema = Type.Object(
-  { name: Type.String(), uploadId: Type.String(), etags: Type.Array(Type.String()), sizeBytes: count, sha256: Type.String() },
+  { name: Type.String(), uploadId: Type.String(), etags: Type.Array(Type.String()), sizeBytes: count },
   closed,
 )
 export type FinishedUpload = Static<typeof finishedUploadSchema>

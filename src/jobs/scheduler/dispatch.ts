@@ -225,10 +225,10 @@ export class Dispatch {
     const prefix = attemptPrefix(lease)
     try {
       return await Promise.all(
-        uploads.map(async ({ name, uploadId, etags, sizeBytes, sha256 }) => {
+        uploads.map(async ({ name, uploadId, etags, sizeBytes }) => {
           const key = prefix + name
           await this.#deps.objects.completeParts(partUpload({ key, uploadId, sizeBytes }), etags)
-          return { name, key, sizeBytes, sha256 }
+          return { name, key, sizeBytes }
         }),
       )
     } catch (error) {

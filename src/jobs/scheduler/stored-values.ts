@@ -19,11 +19,8 @@ import { taskOutputSchema } from '../worker-protocol.ts'
 const closed = { additionalProperties: false } as const
 const count = Type.Integer({ minimum: 0 })
 
-/** A file that a task left in the object store. `sha256` is of its bytes. */
-export const storedFileSchema = Type.Object(
-  { name: Type.String(), key: Type.String(), sizeBytes: count, sha256: Type.String() },
-  closed,
-)
+/** A file that a task left in the object store. */
+export const storedFileSchema = Type.Object({ name: Type.String(), key: Type.String(), sizeBytes: count })
 export type StoredFile = Static<typeof storedFileSchema>
 
 /** What a task that is done left: what it said, and its files. */
@@ -78,7 +75,10 @@ export function parseInput(input: unknown, { jobId }: Stored): JobInput {
 
 /** Throws `INTERNAL`, also for a job that has no plan yet. */
 export function parsePlan(plan: unknown, { jobId }: Stored): JobPlan {
-  const { audio, singlePiece, ...rest } = parse(storedPlanSchema, plan, `plan of job ${jobId}`)
+  return toPlan(parse(storedPlanSchema, plan, `plan of job ${jobId}`))
+}
+
+function toPlan({ audio, singlePiece, ...rest }: Static<typeof storedPlanSchema>): JobPlan {
   return {
     ...rest,
     audio: audio.map(({ language, title, ...track }) => ({ ...track, language, title })),
@@ -93,7 +93,7 @@ export function findResult(result: unknown): JobResult | undefined {
 
 /** Undefined for a job that is not planned yet, or whose plan this version cannot read. */
 export function findPlan(plan: unknown): JobPlan | undefined {
-  return Value.Check(storedPlanSchema, plan) ? parsePlan(plan, { jobId: '' }) : undefined
+  return Value.Check(storedPlanSchema, plan) ? toPlan(plan) : undefined
 }
 
 /** Throws `INTERNAL`. */

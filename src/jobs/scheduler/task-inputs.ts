@@ -21,8 +21,8 @@ export async function inputFile(deps: InputDeps, { input, source, access }: Inpu
     case 'object':
       return await objectFile(deps, { name, key: input.key, access })
     case 'task': {
-      const { key, sizeBytes, sha256 } = input.file
-      return { name, url: await access.urls.get(key), sizeBytes, sha256, taskId: input.taskId }
+      const { key, sizeBytes } = input.file
+      return { name, url: await access.urls.get(key), sizeBytes, taskId: input.taskId }
     }
     default:
       return input satisfies never

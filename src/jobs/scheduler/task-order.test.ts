@@ -30,7 +30,7 @@ const chunk = {
   chunk: 0,
   output: {
     output: { kind: 'video', facts: { frameCount: 250, keyframeCount: 5, sizeBytes: 9, sha256: 'frames', peakSecondBytes: 9 } },
-    files: [{ name: 'chunk.mp4', key: 'jobs/j/work/3.1/chunk.mp4', sizeBytes: 9, sha256: 'bytes' }],
+    files: [{ name: 'chunk.mp4', key: 'jobs/j/work/3.1/chunk.mp4', sizeBytes: 9 }],
   },
 } as const
 

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, openAsBlob } from 'node:fs'
+import { openAsBlob } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { anySignal } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
@@ -74,20 +73,16 @@ async function describe({ name, path, contentType }: LocalFile): Promise<Announc
 
 type Sending = { readonly file: LocalFile; readonly announced: AnnouncedFile; readonly upload: Upload }
 
-/** Digest and parts go side by side. */
 async function sendFile(
   { file, announced, upload: first }: Sending,
   options: UploadOptions,
   onSent: (bytes: number) => void,
 ): Promise<FinishedUpload> {
-  const digest = digestOf(file.path, options.signal)
-  // Whoever awaits it below gets its error.
-  digest.catch(() => undefined)
   let upload = first
   for (let renewals = 0; ; renewals++) {
     const sending = { file, announced, upload }
     const etags = (await adoptFile(sending, options, onSent)) ?? (await sendParts(sending, options, onSent))
-    if (etags) return { name: file.name, uploadId: upload.uploadId, etags, sizeBytes: announced.sizeBytes, sha256: await digest }
+    if (etags) return { name: file.name, uploadId: upload.uploadId, etags, sizeBytes: announced.sizeBytes }
     if (renewals >= maxRenewals) {
       throw new AppError('OBJECTS_UNAVAILABLE', `the object store refuses "${file.name}" each time, also at fresh addresses`)
     }
@@ -177,12 +172,6 @@ async function sendPart({ url, bytes, name, signal, patience, isMovable }: Part)
     }
   }
   return undefined
-}
-
-async function digestOf(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20, signal })) hash.update(bytes)
-  return hash.digest('hex')
 }
 
 function missing(name: string): never {

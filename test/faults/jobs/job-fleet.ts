@@ -175,11 +175,12 @@ export class JobFleet implements AsyncDisposable {
     return await this.store.listAttempts(jobId)
   }
 
-  /** SHA-256 of all that a completed job made: chunks by task, published files by name. */
+  /** SHA-256 of all that a completed job made: of what is in chunks, by task, and of published files, by name. */
   async digests(jobId: string): Promise<Readonly<Record<string, string>>> {
     const made = (await this.store.outputsOf(jobId)).flatMap((task) => {
-      const { files } = parseOutput(task)
-      return files.map(({ sha256 }) => [`${task.kind}/${task.rendition}/${task.chunk}`, sha256] as const)
+      const { output } = parseOutput(task)
+      const isChunk = output.kind === 'video' || output.kind === 'audio'
+      return isChunk ? [[`${task.kind}/${task.rendition}/${task.chunk}`, output.facts.sha256] as const] : []
     })
     const result = findResult((await this.store.findJob(jobId))?.result) ?? assert.fail(`job ${jobId} has no result`)
     const published = await Promise.all(
