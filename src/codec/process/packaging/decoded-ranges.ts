@@ -7,17 +7,19 @@ export type SampleRange = { readonly first: number; readonly end: number }
 const beginFrames = 16
 
 /**
- * What is decoded to verify a track: its first pictures, its last group of them, and at each joint of chunks the group before and the first pictures
- * behind. Sound is cheap and decoded whole. Runs that touch are one, so that the decoder goes over a joint as in a player.
+ * What is decoded to verify a track: its first pictures, those that its last group begins with, and at each joint of chunks the group before and the first
+ * pictures behind. (That all bytes are those that the encoder made is known by their digest.) Sound is cheap and decoded whole. Runs that touch are one, so
+ * that the decoder goes over a joint as in a player.
  */
 export function decodedRanges({ order, joints }: Pick<StitchedTrack, 'order' | 'joints'>, sampleCount: number): SampleRange[] {
   if (order.kind === 'audio') return [{ first: 0, end: sampleCount }]
   const { gopFrames } = order
+  const begin = Math.min(beginFrames, gopFrames)
   const lastGroup = Math.floor(Math.max(0, sampleCount - 1) / gopFrames) * gopFrames
   const ranges = [
     // The first is the joint with nothing before it.
-    ...joints.map((frame) => ({ first: frame - gopFrames, end: frame + Math.min(beginFrames, gopFrames) })),
-    { first: lastGroup, end: sampleCount },
+    ...joints.map((frame) => ({ first: frame - gopFrames, end: frame + begin })),
+    { first: lastGroup, end: lastGroup + begin },
   ]
   return joined(ranges.map(({ first, end }) => ({ first: Math.max(0, first), end: Math.min(sampleCount, end) })))
 }
