@@ -6,11 +6,9 @@ import {
   packageTrackSchema,
   pictureSchema,
   timelineSchema,
-  transcodeProgressSchema,
   type PackageFacts,
   type PackageOrder,
   type PicturesOrder,
-  type TranscodeProgress,
 } from './transcoding.ts'
 
 const count = Type.Integer({ minimum: 0 })
@@ -76,22 +74,10 @@ const packageOutcomeSchema = Type.Union([
 export type PackageOutcome = Static<typeof packageOutcomeSchema>
 
 /** The facts, or throws what the process found; `MALFORMED` for an answer that is none. */
-export function factsOf(value: unknown): PackageFacts {
+export function packageFactsOf(value: unknown): PackageFacts {
   if (!Check(packageOutcomeSchema, value))
-    throw new AppError('MALFORMED', 'the packaging process gave an answer of no known kind')
+    throw new AppError('MALFORMED', 'a codec process answered what does not follow its schema')
   if (value.kind === 'packaged') return value.facts
   const { isDamaged, message, inputs } = value
   throw new AppError(isDamaged ? 'INPUT_DAMAGED' : 'ENCODE_DAMAGED', message, { details: { inputs } })
-}
-
-/** Throws `MALFORMED`. */
-export function parsePicturesFacts(value: unknown): PicturesFacts {
-  if (Check(picturesFactsSchema, value)) return value
-  throw new AppError('MALFORMED', 'the packaging process gave an answer of no known kind')
-}
-
-/** Throws `MALFORMED`. */
-export function parseProgress(value: unknown): TranscodeProgress {
-  if (Check(transcodeProgressSchema, value)) return value
-  throw new AppError('MALFORMED', 'the packaging process sent an event of no known kind')
 }

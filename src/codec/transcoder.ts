@@ -4,6 +4,7 @@ import { anySignal } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { backgroundAliveTimeoutMs, CodecChild } from './child.ts'
+import { checkPicturesOrder, packageFactsOf, packOrder, picturesFactsSchema, type PicturesFacts } from './packaging-orders.ts'
 import { parseParams, parseTranscodeEvent, type TranscodeMethod, type TranscodeParams } from './transcode-orders.ts'
 import {
   audioFactsSchema,
@@ -14,6 +15,9 @@ import {
   type AudioOrder,
   type ChunkFacts,
   type EncoderList,
+  type PackageFacts,
+  type PackageOrder,
+  type PicturesOrder,
   type SourceProbe,
   type TranscodeProgress,
   type VideoOrder,
@@ -46,8 +50,8 @@ export type TranscodeOptions = {
 }
 
 /**
- * A process that describes sources and encodes chunks of them, one order at a time. Orders throw the codes of their work (`SOURCE_UNREACHABLE`, `SOURCE_SILENT`,
- * `MALFORMED`, `TRUNCATED`, `UNSUPPORTED`, `CODEC_UNSUPPORTED`, `REQUEST_INVALID`, `ENCODE_DAMAGED`), `TIMEOUT` when nothing moves, `CODEC_FAILED` when the
+ * A process that describes sources, encodes chunks of them and makes files for players of chunks, one order at a time. Orders throw the codes of their work (`SOURCE_UNREACHABLE`, `SOURCE_SILENT`,
+ * `MALFORMED`, `TRUNCATED`, `UNSUPPORTED`, `CODEC_UNSUPPORTED`, `REQUEST_INVALID`, `ENCODE_DAMAGED`, `DISK_FULL`), `TIMEOUT` when nothing moves, `CODEC_FAILED` when the
  * process crashes, or the signal's reason; after the last three it is over.
  */
 export class TranscodeProcess implements AsyncDisposable {
@@ -79,17 +83,30 @@ export class TranscodeProcess implements AsyncDisposable {
 
   /** Reads the whole source, at an `http:` address on this machine. */
   async probe(url: string, options: TranscodeOptions = {}): Promise<SourceProbe> {
-    return parse(sourceProbeSchema, await this.#order('probe', { url, stallMs: this.#stallMs }, options))
+    return parse(sourceProbeSchema, await this.#ask('probe', { url, stallMs: this.#stallMs }, options))
   }
 
   /** Encodes one chunk of one rendition into a chunk file. */
   async encodeVideo(order: VideoOrder, options: TranscodeOptions = {}): Promise<ChunkFacts> {
-    return parse(chunkFactsSchema, await this.#order('encodeVideo', { order, stallMs: this.#stallMs }, options))
+    return parse(chunkFactsSchema, await this.#ask('encodeVideo', { order, stallMs: this.#stallMs }, options))
   }
 
   /** Encodes one audio track of the clip into a chunk file. */
   async encodeAudio(order: AudioOrder, options: TranscodeOptions = {}): Promise<AudioFacts> {
-    return parse(audioFactsSchema, await this.#order('encodeAudio', { order, stallMs: this.#stallMs }, options))
+    return parse(audioFactsSchema, await this.#ask('encodeAudio', { order, stallMs: this.#stallMs }, options))
+  }
+
+  /**
+   * Makes files for players of chunks and verifies them. Throws `INPUT_DAMAGED` for chunks that are missing or not those that were written, and
+   * `ENCODE_DAMAGED` for what cannot be published; `badInputsOf` tells which inputs are at fault.
+   */
+  async package(order: PackageOrder, options: TranscodeOptions = {}): Promise<PackageFacts> {
+    return packageFactsOf(await this.#order('package', { params: null, payload: packOrder(order) }, options))
+  }
+
+  /** Makes poster and tiles of a source. */
+  async pictures(order: PicturesOrder, options: TranscodeOptions = {}): Promise<PicturesFacts> {
+    return parse(picturesFactsSchema, await this.#order('pictures', { params: checkPicturesOrder(order) }, options))
   }
 
   /** Which encoders work here, found by encoding with them. Those of hardware are tried in processes of their own: drivers crash. */
@@ -122,14 +139,21 @@ export class TranscodeProcess implements AsyncDisposable {
     return parse(encoderListSchema, value)
   }
 
-  /** Runs one order; whatever ends it before its time ends the process. */
-  async #order<Method extends TranscodeMethod>(
+  #ask<Method extends TranscodeMethod>(
     method: Method,
     params: TranscodeParams[Method],
+    options: TranscodeOptions,
+  ): Promise<unknown> {
+    return this.#order(method, { params: parseParams(method, params) }, options)
+  }
+
+  /** Runs one order; whatever ends it before its time ends the process. */
+  async #order(
+    method: string,
+    { params, payload }: { readonly params: unknown; readonly payload?: Buffer },
     { signal, onProgress, onMoved }: TranscodeOptions,
   ): Promise<unknown> {
     if (this.#onEvent) throw new AppError('INTERNAL', 'a transcode process takes one order at a time')
-    const checked = parseParams(method, params)
     const silent = new AbortController()
     const stopped = anySignal(signal, silent.signal)
     // Begins with the order's first event: until then the process starts, which may take long on a busy machine.
@@ -142,7 +166,8 @@ export class TranscodeProcess implements AsyncDisposable {
       if (progress) onProgress?.(progress)
     }
     try {
-      return (await this.#child.request(method, checked, { timeoutMs: noTimeoutMs, signal: stopped })).value
+      const options = { timeoutMs: noTimeoutMs, signal: stopped, ...(payload ? { payload } : {}) }
+      return (await this.#child.request(method, params, options)).value
     } catch (error) {
       if (stopped.aborted) await this[Symbol.asyncDispose]()
       throw error
@@ -152,7 +177,7 @@ export class TranscodeProcess implements AsyncDisposable {
     }
   }
 
-  #silence(method: TranscodeMethod): AppError {
+  #silence(method: string): AppError {
     return new AppError('TIMEOUT', `nothing moved in "${method}" for ${this.#silenceMs} ms; the process was ended`)
   }
 }

@@ -34,7 +34,7 @@ export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
   }
   const credential = settings.worker.credential ?? (settings.worker.urls.length > 0 ? undefined : own?.credential)
   if (!own) return await startAlone(deps, { urls, credential })
-  let begun: Promise<Worker> | undefined
+  let begun: Promise<AsyncDisposable> | undefined
   const timer = systemTimers.after(delayBesideServerMs, () => {
     begun = startBeside(deps, { urls, credential })
     begun.catch((error: unknown) => log.error({ err: error }, 'the worker did not start; this node does no tasks'))
@@ -49,17 +49,17 @@ export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
 }
 
 /** What loading it left behind is given back, as after the start of the server. */
-async function startBeside(deps: Deps, access: Access): Promise<Worker> {
-  const { worker } = await startWorker(deps, access)
+async function startBeside(deps: Deps, access: Access): Promise<AsyncDisposable> {
+  const { running } = await startWorker(deps, access)
   settleStartupMemory()
-  return worker
+  return running
 }
 
 type Access = { readonly urls: readonly string[]; readonly credential: string | undefined }
 
 async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
   const { worker: settings } = deps.settings
-  const { worker, metrics } = await startWorker(deps, access)
+  const { worker, metrics, running } = await startWorker(deps, access)
   const { WorkerServer } = await import('#jobs/worker/worker-server.ts')
   const { answerProfile } = await import('#ops/profile-listener.ts')
   try {
@@ -76,12 +76,12 @@ async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
       async [Symbol.asyncDispose]() {
-        await worker[Symbol.asyncDispose]()
+        await running[Symbol.asyncDispose]()
         await server[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
-    await worker[Symbol.asyncDispose]()
+    await running[Symbol.asyncDispose]()
     throw error
   }
 }
@@ -91,6 +91,7 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const { WorkerClient } = await import('#jobs/worker/worker-client.ts')
   const { WorkerMetrics } = await import('#jobs/worker/worker-metrics.ts')
   const { workerOptionsOf } = await import('#jobs/worker/worker-options.ts')
+  const { CodecProcesses } = await import('#jobs/worker/codec-processes.ts')
   const { codecRunners, detectEncoders } = await import('#jobs/worker/codec-runners.ts')
   const client = new WorkerClient({ urls, credential, log })
   const metrics = new WorkerMetrics()
@@ -100,14 +101,16 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const drainMs = own ? Math.min(configured.drainMs, server.shutdownSeconds * 500) : configured.drainMs
   const options = { ...configured, drainMs }
   const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
-  const worker = await Worker.start(options, { client, runners: codecRunners, detect, observer: metrics, log })
+  const running = new AsyncDisposableStack()
+  const runners = codecRunners(running.use(new CodecProcesses({ log })))
+  const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, log }))
   metrics.watch(() => ({
     status: worker.status,
     load: worker.load,
     running: worker.runningKinds,
     apiFailures: client.failureCount,
   }))
-  return { worker, metrics }
+  return { worker, metrics, running }
 }
 
 /** Made at the first start and kept: a worker that starts again is the same one. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { sql } from 'kysely'
+import { CodecProcesses } from '#jobs/worker/codec-processes.ts'
 import { codecRunners } from '#jobs/worker/codec-runners.ts'
 import { WorkerClient } from '#jobs/worker/worker-client.ts'
 import type { TaskRunners } from '#jobs/worker/task-runner.ts'
@@ -20,6 +21,7 @@ import { startS3 } from '../support/s3.ts'
 import { temporaryDirectory } from '../support/temp-directory.ts'
 import { until } from '../support/until.ts'
 
+const silentLog = createLog({ level: 'silent', pretty: false })
 const leaseMs = 5000
 const patienceMs = 60_000
 const quickTimes = { MILLRACE_JOBS_LEASE_SECONDS: String(leaseMs / 1000) }
@@ -208,12 +210,13 @@ class ChunkCounter {
   #ended = 0
 
   constructor(others: TaskRunners) {
+    const { video } = codecRunners(new CodecProcesses({ log: silentLog }))
     this.runners = {
       ...others,
       video: async (spec, context) => {
         this.#begun += 1
         try {
-          return await codecRunners.video(spec, context)
+          return await video(spec, context)
         } finally {
           this.#ended += 1
         }
@@ -258,7 +261,7 @@ async function restartAtOnce(_database: Database, server: PostgresServer): Promi
 
 /** A worker that claims a task and is never heard of again. */
 async function claimAndVanish(url: string): Promise<void> {
-  const client = new WorkerClient({ urls: [url], log: createLog({ level: 'silent', pretty: false }) })
+  const client = new WorkerClient({ urls: [url], log: silentLog })
   const { epoch } = await client.register({ id: 'lost', name: 'lost', version: '', slots: 1, liveReserve: 0, capabilities: [] })
   const { tasks } = await client.claim({ nodeId: 'lost', epoch }, { max: 1, waitMs: 5000 })
   assert.equal(tasks.length, 1)

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { CodecProcesses } from '#jobs/worker/codec-processes.ts'
 import { codecRunners } from '#jobs/worker/codec-runners.ts'
 import { WorkerClient } from '#jobs/worker/worker-client.ts'
 import { Worker } from '#jobs/worker/worker.ts'
@@ -48,17 +49,18 @@ export function startQuickWorker({ id, urls, slots, runners, directory }: QuickW
 export function rememberingRunners(directory: string): TaskRunners {
   const known = new Map<TaskKind, Promise<TaskResult>>()
   const digests = new Map<TaskKind, string>()
+  const runners = codecRunners(new CodecProcesses({ log: silentLog }))
   return {
     probe: remembering('probe'),
     video: remembering('video'),
     audio: remembering('audio'),
     pictures: remembering('pictures'),
     package: remembering('package'),
-    live: codecRunners.live,
+    live: runners.live,
   }
 
   function remembering<Kind extends TaskKind>(kind: Kind): TaskRunner<Kind> {
-    const run: TaskRunner<Kind> = codecRunners[kind]
+    const run: TaskRunner<Kind> = runners[kind]
     return async (spec, context) => {
       const before = known.get(kind)
       if (before !== undefined) {

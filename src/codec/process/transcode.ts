@@ -5,11 +5,11 @@ import { transcodeParams } from './checked-orders.ts'
 import { ParentPort, type Handled } from './parent-port.ts'
 import { encodeAudio } from './transcode/audio.ts'
 import { tryEncoders } from './transcode/encoders.ts'
-import { OrderProgress } from './transcode/order-progress.ts'
+import { OrderProgress, tellProgress } from './transcode/order-progress.ts'
 import { probeSource } from './transcode/probe.ts'
 import { encodeVideo } from './transcode/video.ts'
 
-// The process that describes sources and encodes chunks of them, one order after the other.
+// The process that describes sources, encodes chunks of them, and makes files for players of chunks, one order after the other.
 
 Log.setLevel(AV_LOG_ERROR)
 // SVT-AV1 has a log of its own, which tells all its settings.
@@ -31,6 +31,15 @@ const parent = new ParentPort({
     const seconds = order.durationMs / 1000
     return await withProgress(seconds, async (progress) => encodeAudio(order, { signal, stallMs, ...progress.hooks }))
   },
+  // Loaded when it is wanted: most processes encode one chunk and nothing else.
+  package: async (_params, { payload, signal }) => {
+    const { answerPackage } = await import('./packaging/answers.ts')
+    return { value: await answerPackage(payload, { signal, onProgress: tellProgress(emit) }) }
+  },
+  pictures: async (params, { signal }) => {
+    const { answerPictures } = await import('./packaging/answers.ts')
+    return { value: await answerPictures(params, { signal, onProgress: tellProgress(emit) }) }
+  },
   tryEncoders: async (params) => ({ value: tryEncoders(transcodeParams('tryEncoders', params).names) }),
 })
 
@@ -38,8 +47,12 @@ const parent = new ParentPort({
 parent.signal.addEventListener('abort', () => process.exit(0))
 
 async function withProgress(seconds: number, work: (progress: OrderProgress) => Promise<unknown>): Promise<Handled> {
-  using progress = new OrderProgress(seconds, (event: TranscodeEvent) => parent.emit(event))
+  using progress = new OrderProgress(seconds, emit)
   const value = await work(progress)
   progress.report()
   return { value }
+}
+
+function emit(event: TranscodeEvent): void {
+  parent.emit(event)
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import type { TaskSpec } from '../worker-protocol.ts'
 import { makeMp4 } from '../../../test/support/job-files.ts'
 import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
 import { until } from '../../../test/support/until.ts'
 import { TestApi, type ApiTask } from './api.fixture.ts'
+import { CodecProcesses } from './codec-processes.ts'
 import { codecRunners, detectEncoders } from './codec-runners.ts'
 import { silentLog, startWorker, videoEncoder } from './worker.fixture.ts'
 
@@ -13,6 +14,8 @@ const timeline = { startMs: 0, frameRate: { num: 25, den: 1 }, frameCount: 100 }
 const picture = { deinterlace: false, rotationDegrees: 0, width: 160, height: 90 } as const
 const audio = { codec: 'aac', bitsPerSecond: 64_000, channels: 2, sampleRate: 48_000, normalize: false } as const
 const source = 'source'
+const processes = new CodecProcesses({ log: silentLog })
+after(() => processes[Symbol.asyncDispose]())
 
 async function outcomeOf(task: ApiTask): Promise<NonNullable<ApiTask['outcome']>> {
   await until(() => task.outcome ?? task.failure, { what: `task ${task.id} (${task.spec.kind})`, timeoutMs: 120_000 })
@@ -31,7 +34,7 @@ test('a whole job by real codec processes: probe, chunks, sound, pictures, packa
   await using api = await TestApi.start()
   api.files.put('film', await readFile(await makeMp4(directory.path, { seconds: 4 })))
   const inputs = [{ name: source, key: 'film' }]
-  await using _running = await startWorker({ urls: [api.url], runners: codecRunners, slots: 2 })
+  await using _running = await startWorker({ urls: [api.url], runners: codecRunners(processes), slots: 2 })
 
   const probed = await outcomeOf(api.addTask({ kind: 'probe', source }, { inputs }))
   assert.ok(probed.output.kind === 'probe' && probed.output.probe.video?.frameCount === 100)
@@ -102,7 +105,7 @@ function inputOf({ name, sha256, frameCount }: { name: string; sha256: string; f
 test('a source that is no film fails with the code of libav', async () => {
   await using api = await TestApi.start()
   api.files.put('text', Buffer.from('this is no film\n'.repeat(1000)))
-  await using _running = await startWorker({ urls: [api.url], runners: codecRunners })
+  await using _running = await startWorker({ urls: [api.url], runners: codecRunners(processes) })
   const task = api.addTask({ kind: 'probe', source }, { inputs: [{ name: source, key: 'text' }] })
   await until(() => task.failure, { timeoutMs: 60_000 })
   assert.match(task.failure?.code ?? '', /^(MALFORMED|UNSUPPORTED)$/)

@@ -4,25 +4,29 @@ import { isAbsolute, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { badInputsOf } from '#codec/bad-inputs.ts'
-import { PackagingProcess } from '#codec/packaging-process.ts'
 import type { PackageFacts, PackageOrder } from '#codec/transcoding.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
-import { silenceMs } from './codec-silence.ts'
-import { localFile, watchProcess, type RunContext, type SpecOf, type TaskRunner } from './task-runner.ts'
+import type { CodecProcesses } from './codec-processes.ts'
+import { localFile, type RunContext, type SpecOf, type TaskResult } from './task-runner.ts'
 
-export const makePictures: TaskRunner<'pictures'> = async (spec, context) => {
-  await using process = new PackagingProcess({ log: context.log, silenceMs })
-  watchProcess(process, context)
-  const { source, timeline, picture, posterAtMs, tiles } = spec
+export async function makePictures(
+  { source, timeline, picture, posterAtMs, tiles }: SpecOf<'pictures'>,
+  context: RunContext,
+  processes: CodecProcesses,
+): Promise<TaskResult> {
   const order = { sourceUrl: context.urlOf(source), timeline, picture, posterAtMs, tiles, outputDirectory: context.directory }
-  const { files } = await process.pictures(order, context)
+  const { files } = await processes.run(context, (process) => process.pictures(order, context))
   return { output: { kind: 'pictures' }, files: files.map((file) => localFile(file, context.directory)) }
 }
 
-export const packageRenditions: TaskRunner<'package'> = async (spec, context) => {
+export async function packageRenditions(
+  spec: SpecOf<'package'>,
+  context: RunContext,
+  processes: CodecProcesses,
+): Promise<TaskResult> {
   const outputDirectory = join(context.directory, 'out')
   await mkdir(outputDirectory)
-  const facts = await packageTracks(spec, { context, outputDirectory })
+  const facts = await packageTracks(spec, { context, outputDirectory, processes })
   const pictures = await Promise.all(spec.pictures.map((name) => fetchPicture(name, { context, outputDirectory })))
   const files = [...facts.files, ...pictures]
   return { output: { kind: 'package', facts: { ...facts, files } }, files: files.map((file) => localFile(file, outputDirectory)) }
@@ -31,11 +35,13 @@ export const packageRenditions: TaskRunner<'package'> = async (spec, context) =>
 type Place = { readonly context: RunContext; readonly outputDirectory: string }
 
 /** An input that is at fault is named as the task names it: `details.badInputs`. */
-async function packageTracks(spec: SpecOf<'package'>, { context, outputDirectory }: Place): Promise<PackageFacts> {
-  await using process = new PackagingProcess({ log: context.log, silenceMs })
-  watchProcess(process, context)
+async function packageTracks(
+  spec: SpecOf<'package'>,
+  { context, outputDirectory, processes }: Place & { readonly processes: CodecProcesses },
+): Promise<PackageFacts> {
+  const order = packageOrder(spec, { context, outputDirectory })
   try {
-    return await process.package(packageOrder(spec, { context, outputDirectory }), context)
+    return await processes.run(context, (process) => process.package(order, context), { isLast: true })
   } catch (cause) {
     const badInputs = badInputsOf(cause).flatMap(({ track: trackName, input }) => {
       const track = spec.tracks.find(({ track: { name } }) => name === trackName)

@@ -141,6 +141,7 @@ export class TaskRun {
     using watches = new DisposableStack()
     watches.use(this.#watchStall(mount))
     const running = runTask(runners, this.task.spec, {
+      jobId: this.task.jobId,
       directory,
       signal,
       urlOf: (name) => mount.urlOf(name),

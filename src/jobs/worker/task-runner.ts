@@ -7,6 +7,7 @@ import type { LocalFile } from './upload.ts'
 
 /** What a runner has of the attempt that it works for. */
 export type RunContext = {
+  readonly jobId: string
   /** Empty; whatever is in it is gone when the attempt is over. */
   readonly directory: string
   /** Address on loopback, or path, of an input. */
@@ -17,7 +18,7 @@ export type RunContext = {
   readonly onProgress: (progress: TranscodeProgress) => void
   /** Something shows that the attempt is alive, though no frame may be done: it reads. */
   readonly onMoved: () => void
-  /** To be called for each process that the runner starts, before it is given work. */
+  /** To be called for each process that the runner works with, before it is given work. */
   readonly onProcess: (pid: number) => void
   readonly log: Logger
 }
@@ -27,7 +28,7 @@ export type TaskResult = { readonly output: TaskOutput; readonly files: readonly
 
 export type SpecOf<Kind extends TaskKind> = Extract<TaskSpec, { kind: Kind }>
 
-/** Does one kind of task, in a process of its own that is gone when the promise settles. */
+/** Does one kind of task, in a process that does nothing else meanwhile, and is gone when the promise rejects. */
 export type TaskRunner<Kind extends TaskKind> = (spec: SpecOf<Kind>, context: RunContext) => Promise<TaskResult>
 
 export type TaskRunners = { readonly [Kind in TaskKind]: TaskRunner<Kind> }

@@ -47,7 +47,8 @@ export type WorkerStatus = {
 type Parts = { readonly scratch: Scratch; readonly proxy: SourceProxy }
 
 /**
- * A worker of the fleet: registers, says that it lives, asks for work while it has free slots, and runs each task in a process of its own.
+ * A worker of the fleet: registers, says that it lives, asks for work while it has free slots, and runs each task in a process
+ * that does nothing else meanwhile.
  *
  *   starting ─► working ⇄ lost     (the API is away: what runs goes on)
  *                 │ ╲── the API took it for lost: all that runs is dropped, and it registers anew

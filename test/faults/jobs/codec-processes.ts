@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { until } from '../../support/until.ts'
 
-const scripts = ['transcode.ts', 'packaging.ts', 'live-rendition.ts']
+const scripts = ['transcode.ts', 'live-rendition.ts']
 
 /** Ids of the codec processes that this process started and that are not gone. */
 export async function codecProcessesOf(parentPid: number): Promise<readonly number[]> {

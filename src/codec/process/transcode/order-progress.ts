@@ -3,6 +3,13 @@ import type { TranscodeProgress } from '#codec/transcoding.ts'
 
 const intervalMs = 500
 
+/** For an order that measures its progress itself: says that it begins, and then tells whatever it is given. */
+export function tellProgress(emit: (event: TranscodeEvent) => void): (progress: TranscodeProgress) => void {
+  let moves = 0
+  emit({ moves })
+  return (progress) => emit({ moves: ++moves, progress })
+}
+
 /** Counts what an order does and tells it: when it begins, and twice a second. */
 export class OrderProgress implements Disposable {
   readonly #seconds: number

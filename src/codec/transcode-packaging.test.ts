@@ -10,14 +10,14 @@ import { startHttpServer } from '../../test/support/http-server.ts'
 import { makeInterlaced, makeLongGop, makeMp4, makeSilentMp4 } from '../../test/support/job-files.ts'
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { badInputsOf } from './bad-inputs.ts'
-import { PackagingProcess } from './packaging-process.ts'
 import { makeAudio, makeVideo, orderOf, writeChunk, type OrderTrack } from './process/packaging/chunks.fixture.ts'
 import { openChunk } from './process/transcode/chunk-file.ts'
+import { TranscodeProcess } from './transcoder.ts'
 import type { PicturesOrder, TranscodeProgress } from './transcoding.ts'
 
 const log = createLog({ level: 'silent', pretty: false })
 /** One process for order after order, also after those that failed. */
-const packaging = new PackagingProcess({ log })
+const packaging = new TranscodeProcess({ log })
 after(() => packaging[Symbol.asyncDispose]())
 
 /** The picture with something changed in its inputs. */
@@ -151,13 +151,13 @@ test('an order is cancelled, and one that is silent ends its process', async () 
   const order = orderOf([withInput(track, 0, { url: `${server.url}/never` })], directory.path)
   const reason = new Error('not wanted any more')
   {
-    await using cancelled = new PackagingProcess({ log })
+    await using cancelled = new TranscodeProcess({ log })
     const cancel = new AbortController()
     const packaged = cancelled.package(order, { signal: cancel.signal })
     cancel.abort(reason)
     await assert.rejects(packaged, reason)
   }
-  await using silent = new PackagingProcess({ log, silenceMs: 300 })
+  await using silent = new TranscodeProcess({ log, silenceMs: 300 })
   await assert.rejects(silent.package(order), { code: 'TIMEOUT' })
   await silent.ended
 })
@@ -215,8 +215,8 @@ test('a poster behind the end is the last picture; tiles without end are refused
   )
   const endless = picturesOrder(sourceUrl, directory.path, { tiles: { everyMs: 1, width: 80, columns: 1, rows: 1 } })
   await assert.rejects(packaging.pictures(endless), { code: 'REQUEST_INVALID' })
-  const notMedia = picturesOrder(new URL('/packaging-process.test.ts', server.url).href, directory.path)
-  await writeFile(join(directory.path, 'packaging-process.test.ts'), await readFile(fileURLToPath(import.meta.url)))
+  const notMedia = picturesOrder(new URL('/transcode-packaging.test.ts', server.url).href, directory.path)
+  await writeFile(join(directory.path, 'transcode-packaging.test.ts'), await readFile(fileURLToPath(import.meta.url)))
   await assert.rejects(packaging.pictures(notMedia), AppError)
 })
 
