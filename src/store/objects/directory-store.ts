@@ -36,6 +36,8 @@ const leftoverPartsAgeMs = 24 * 60 * 60_000
 const sweepIntervalMs = 60 * 60_000
 /** Smaller objects are written in one piece, as usual: they are gone from memory soon anyway. */
 const directBytes = 262_144
+/** Ranges up to this size are read in one piece: in pieces of 64 KiB, Node's own, the event log read 188 MB/s of what nobody had read before, so 217. */
+const onePieceBytes = 1_048_576
 
 /** Objects as files below one directory, where the key is the path. Several processes may share it. */
 export class DirectoryStore implements ObjectStore {
@@ -77,7 +79,7 @@ export class DirectoryStore implements ObjectStore {
       try {
         const info = infoOf(key, await file.stat({ bigint: true }))
         const bytes = range ? resolveRange(key, info.sizeBytes, range) : undefined
-        const stream = file.createReadStream(bytes ? { start: bytes.first, end: bytes.last } : {})
+        const stream = file.createReadStream(bytes ? readOptions(bytes) : {})
         return { ...info, stream: signal ? addAbortSignal(signal, stream) : stream }
       } catch (error) {
         await file.close()
@@ -223,6 +225,11 @@ export class DirectoryStore implements ObjectStore {
       throw translate(error, { root: this.#root, key: key ?? '' })
     }
   }
+}
+
+function readOptions({ first, last }: { first: number; last: number }): { start: number; end: number; highWaterMark?: number } {
+  const sizeBytes = last - first + 1
+  return { start: first, end: last, ...(sizeBytes <= onePieceBytes ? { highWaterMark: sizeBytes } : {}) }
 }
 
 async function writeDurably(path: string, body: ObjectBody, signal: AbortSignal | undefined): Promise<void> {
