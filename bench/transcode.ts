@@ -6,7 +6,8 @@
  *
  * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast]
  *
- * Figures depend on the load of the machine; CPU less than wall time.
+ * Figures depend on the load of the machine; CPU less than wall time. On machines that share their processors speed changes within minutes, so `ffmpeg` runs
+ * before and after each fleet of one, and the ratio is to the mean of both.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -92,6 +93,10 @@ async function runPlain(film: string, directory: string): Promise<Sample> {
 
 type Fleet = { readonly chunkSeconds: number; readonly slots: number; readonly cores: readonly (string | undefined)[] }
 
+function meanOf(one: Sample, other: Sample): Sample {
+  return { wallSeconds: (one.wallSeconds + other.wallSeconds) / 2, cpuSeconds: (one.cpuSeconds + other.cpuSeconds) / 2 }
+}
+
 /** A worker for each of the cores; `undefined`: on all of them. The film is in the object store before the clock starts. */
 async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fleet): Promise<Sample> {
   await using control = await startControl({ env })
@@ -159,15 +164,25 @@ const show = (name: string, { wallSeconds, cpuSeconds, parts }: Sample, peers: r
 
 console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
 row('', ['wall s', 'CPU s', '/ ffmpeg', '/ libav', 'server', 'workers', 'codec'])
-const ffmpeg = await runFfmpeg(film, directory.path)
-show('ffmpeg command line', ffmpeg, [])
+const runAndShowFfmpeg = async (): Promise<Sample> => {
+  const sample = await runFfmpeg(film, directory.path)
+  show('ffmpeg command line', sample, [])
+  return sample
+}
 const plain = await runPlain(film, directory.path)
-show('libav in one process', plain, [ffmpeg])
-const peers = [ffmpeg, plain]
-show('fleet of one, one piece', await runFleet(film, whole), peers)
-show(`fleet of one, chunks of ${chunkSeconds} s`, await runFleet(film, chunked), peers)
+show('libav in one process', plain, [])
+let ffmpeg = await runAndShowFfmpeg()
+for (const [name, fleet] of [
+  ['fleet of one, one piece', whole],
+  [`fleet of one, chunks of ${chunkSeconds} s`, chunked],
+] as const) {
+  const sample = await runFleet(film, fleet)
+  const after = await runAndShowFfmpeg()
+  show(name, sample, [meanOf(ffmpeg, after), plain])
+  ffmpeg = after
+}
 const one = await runFleet(film, { ...chunked, slots: 1, cores: ['0'] })
-show('one worker on one core', one, peers)
+show('one worker on one core', one, [ffmpeg, plain])
 const two = await runFleet(film, { ...chunked, slots: 1, cores: ['0', '1'] })
-show('two workers on one core each', two, peers)
+show('two workers on one core each', two, [ffmpeg, plain])
 console.log(`speed-up with two workers: ${(one.wallSeconds / two.wallSeconds).toFixed(2)}`)
