@@ -98,7 +98,6 @@ test('a worker that waits over HTTP gets a task, reads its source, and puts what
     uploadId: uploads[0]?.uploadId,
     etags: [put.headers.get('etag')],
     sizeBytes: 5,
-    sha256: 'x',
   }
   const output = { kind: 'audio', facts: { durationMs: 10_000, sizeBytes: 5, sha256: 'y' } }
   assert.equal((await worker.ofTask(completeAnswerSchema, sound, 'complete', { output, uploads: [finished] })).verdict, 'done')

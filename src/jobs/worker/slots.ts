@@ -3,7 +3,7 @@ export function slotsFor(cores: number): number {
   return Math.max(1, Math.floor(cores))
 }
 
-/** What a worker can do at once. A task takes as many slots as it costs, and gives them back when its process is gone and its outcome was told. */
+/** What a worker can do at once. A task takes as many slots as it costs, and gives them back when no process works for it any more and its outcome was told. */
 export class Slots {
   readonly total: number
   #used = 0

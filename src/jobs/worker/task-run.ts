@@ -48,7 +48,7 @@ type Attempt =
 export class TaskRun {
   readonly task: WorkerTask
   readonly startedAtMs = performance.now()
-  /** Resolves when its process is gone and its outcome was told, or may not be told any more. Never rejects. */
+  /** Resolves when no process works for it any more and its outcome was told, or may not be told any more. Never rejects. */
   readonly ended: Promise<RunOutcome>
   readonly #worker: WorkerRef
   readonly #deps: RunDeps
