@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import {
   packageFactsSchema,
   pictureSchema,
+  rollsSchema,
   sourceProbeSchema,
   timelineSchema,
   videoEncoderSchema,
@@ -190,8 +191,7 @@ export const planViewSchema = Type.Object(
         picture: pictureSchema,
         video: videoEncoderSchema,
         chunkCount: countSchema,
-        preRollFrames: countSchema,
-        postRollFrames: countSchema,
+        rolls: rollsSchema,
       }),
     ),
     audio: Type.Array(

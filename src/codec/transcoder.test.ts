@@ -9,7 +9,7 @@ import { makeMp4, makePlaylist, makeTruncated } from '../../test/support/job-fil
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { until } from '../../test/support/until.ts'
 import { TranscodeProcess } from './transcoder.ts'
-import type { AudioOrder, TranscodeProgress, VideoOrder } from './transcoding.ts'
+import { noRolls, type AudioOrder, type TranscodeProgress, type VideoOrder } from './transcoding.ts'
 
 const log = createLog({ level: 'silent', pretty: false })
 
@@ -19,8 +19,7 @@ function videoOrder(sourceUrl: string, outputPath: string, more: Partial<VideoOr
     outputPath,
     timeline: { startMs: 0, frameRate: { num: 25, den: 1 }, frameCount: 100 },
     range: { startFrame: 0, endFrame: 100 },
-    preRollFrames: 0,
-    postRollFrames: 0,
+    rolls: noRolls,
     picture: { deinterlace: false, rotationDegrees: 0, width: 160, height: 90 },
     video: {
       codec: 'h264',

@@ -168,16 +168,20 @@ export type FrameRange = Static<typeof frameRangeSchema>
 // Orders to a codec process, and what it answers
 
 /**
- * One chunk of one rendition. `preRollFrames` before and `postRollFrames` after it are encoded too and thrown away (fewer at the ends of the clip), which
- * gives the encoder the state that it would have in one pass. The file is written to `outputPath`.
+ * Frames around a chunk that are encoded too and thrown away, fewer at the ends of the clip. They give the encoder the state that it would have in one pass.
+ * `stillFrames`, which come first, all show the picture behind them.
  */
+export const rollsSchema = Type.Object({ stillFrames: count, preRollFrames: count, postRollFrames: count }, closed)
+export type Rolls = Static<typeof rollsSchema>
+export const noRolls: Rolls = { stillFrames: 0, preRollFrames: 0, postRollFrames: 0 }
+
+/** One chunk of one rendition. The file is written to `outputPath`. */
 export type VideoOrder = {
   readonly sourceUrl: string
   readonly watermarkUrl?: string
   readonly timeline: Timeline
   readonly range: FrameRange
-  readonly preRollFrames: number
-  readonly postRollFrames: number
+  readonly rolls: Rolls
   readonly picture: Picture
   readonly video: VideoEncoder
   readonly outputPath: string

@@ -91,8 +91,7 @@ export function samplePlan(): PlanView {
       name,
       timeline,
       chunkCount: 5,
-      preRollFrames: 100,
-      postRollFrames: 100,
+      rolls: { stillFrames: 300, preRollFrames: 0, postRollFrames: 100 },
       picture: { deinterlace: false, rotationDegrees: 0, width: Math.round((height * 16) / 18) * 2, height },
       video: {
         codec: 'h264',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Check } from 'typebox/value'
-import { pictureSchema, timelineSchema, videoEncoderSchema } from '#codec/transcoding.ts'
+import { noRolls, pictureSchema, timelineSchema, videoEncoderSchema } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
 import { taskKey } from '../job-store.ts'
 import type { JobInput } from '../scenario.ts'
@@ -91,7 +91,7 @@ test('a source that cannot be read from the middle is one piece, with the reason
   const { plan: planned, tasks } = plan({ probe: probeOf({ notSeekable: 'it has one keyframe' }) })
   assert.match(planned.singlePiece ?? '', /it has one keyframe/)
   assert.equal(tasks.filter(({ kind }) => kind === 'video').length, 1)
-  assert.equal(planned.renditions[0]?.preRollFrames, 0)
+  assert.deepEqual(planned.renditions[0]?.rolls, noRolls)
 })
 
 test('an average rate is one piece with the reason, beside renditions in chunks', () => {

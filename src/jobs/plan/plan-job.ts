@@ -1,5 +1,5 @@
 /** From what is asked for and what the source has to what is to be done. Pure: the same question has the same answer. */
-import type { SourceProbe, SourceVideo } from '#codec/transcoding.ts'
+import { noRolls, type SourceProbe, type SourceVideo } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
 import { taskKey, type NewTask } from '../job-store.ts'
 import type { JobId } from '../model.ts'
@@ -12,6 +12,7 @@ import { outputFrameRate } from './frame-rate.ts'
 import { newTask, soundNeed } from './new-task.ts'
 import { keptRenditions, outputSize, pictureOf, shownSource } from './picture-size.ts'
 import type { JobPlan, PlannedRendition } from './plan.ts'
+import { rollsOf } from './rolls.ts'
 
 /** What one transaction inserts at most; chunks get longer beyond. */
 const mostVideoTasks = 5000
@@ -49,30 +50,31 @@ function planSound({ scenario, input, probe }: PlanRequest): JobPlan {
   return { scenario, probe, ...soundSpan(probe.audio, input.clip), renditions: [], audio, singlePiece: undefined }
 }
 
-function planFilm({ scenario, input, probe, workers = [] }: PlanRequest, video: SourceVideo): JobPlan {
-  const shown = shownSource(video, input.crop)
+function planFilm({ scenario, input, probe, workers = [] }: PlanRequest, source: SourceVideo): JobPlan {
+  const shown = shownSource(source, input.crop)
   const kept = keptRenditions(scenario.renditions, shown)
   // Tracks are cut alike when they are packaged, so all have the lowest of the rates.
-  const timeline = pictureTimeline(video, outputFrameRate(video, lowestLimit(kept)), input.clip)
+  const timeline = pictureTimeline(source, outputFrameRate(source, lowestLimit(kept)), input.clip)
   const gopFrames = gopFramesOf(timeline.frameRate, scenario.gopSeconds)
   const singlePiece = scenario.chunkSeconds === 0 ? undefined : reasonForOnePiece(kept, probe)
   const renditions = kept.map((rendition): PlannedRendition => {
     const size = outputSize(shown, rendition)
-    const { mode } = rendition.rate
-    const isWhole = probe.notSeekable !== undefined || mode === 'average'
+    const isWhole = probe.notSeekable !== undefined || rendition.rate.mode === 'average'
+    const video = videoEncoderFor({ rendition, video: source, hdr: scenario.hdr, size, gopFrames, workers })
+    const chunks = layoutChunks({
+      frameCount: timeline.frameCount,
+      frameRate: timeline.frameRate,
+      gopFrames,
+      chunkSeconds: isWhole ? 0 : scenario.chunkSeconds,
+      maxChunks: Math.floor(mostVideoTasks / kept.length),
+    })
     return {
       name: rendition.name,
       timeline,
-      picture: pictureOf(video, { shown, size, deinterlace: scenario.deinterlace, watermark: input.watermark }),
-      video: videoEncoderFor({ rendition, video, hdr: scenario.hdr, size, gopFrames, workers }),
-      ...layoutChunks({
-        frameCount: timeline.frameCount,
-        frameRate: timeline.frameRate,
-        gopFrames,
-        chunkSeconds: isWhole ? 0 : scenario.chunkSeconds,
-        mode,
-        maxChunks: Math.floor(mostVideoTasks / kept.length),
-      }),
+      picture: pictureOf(source, { shown, size, deinterlace: scenario.deinterlace, watermark: input.watermark }),
+      video,
+      chunks,
+      rolls: chunks.length === 1 ? noRolls : rollsOf(video, timeline.frameRate),
     }
   })
   const { startMs } = timeline

@@ -1,5 +1,5 @@
 /** What a job consists of once its source is known: plain data, kept with the job. The orders of its tasks follow from it alone. */
-import type { AudioEncoder, FrameRange, Picture, SourceProbe, Timeline, VideoEncoder } from '#codec/transcoding.ts'
+import type { AudioEncoder, FrameRange, Picture, Rolls, SourceProbe, Timeline, VideoEncoder } from '#codec/transcoding.ts'
 import type { Scenario } from '../scenario.ts'
 
 export type PlannedRendition = {
@@ -9,8 +9,8 @@ export type PlannedRendition = {
   readonly video: VideoEncoder
   /** In the order of the timeline; without holes. */
   readonly chunks: readonly FrameRange[]
-  readonly preRollFrames: number
-  readonly postRollFrames: number
+  /** Around each of them. */
+  readonly rolls: Rolls
 }
 
 export type PlannedAudio = {

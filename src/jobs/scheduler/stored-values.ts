@@ -6,6 +6,7 @@ import {
   frameRangeSchema,
   packageFactsSchema,
   pictureSchema,
+  rollsSchema,
   sourceProbeSchema,
   timelineSchema,
   videoEncoderSchema,
@@ -49,8 +50,7 @@ const storedPlanSchema = Type.Object({
       picture: pictureSchema,
       video: videoEncoderSchema,
       chunks: Type.Array(frameRangeSchema),
-      preRollFrames: count,
-      postRollFrames: count,
+      rolls: rollsSchema,
     }),
   ),
   audio: Type.Array(

@@ -57,7 +57,7 @@ function videoOrder({ task, input, plan }: OrderRequest): TaskOrder {
   const rendition = renditionOf(plan(), task)
   const range = rendition.chunks[task.chunk]
   if (range === undefined) throw missing(task)
-  const { timeline, picture, video, preRollFrames, postRollFrames } = rendition
+  const { timeline, picture, video, rolls } = rendition
   const isMarked = picture.watermark !== undefined && input.watermark !== undefined
   return {
     spec: {
@@ -66,8 +66,7 @@ function videoOrder({ task, input, plan }: OrderRequest): TaskOrder {
       ...(isMarked ? { watermark: watermarkName } : {}),
       timeline,
       range,
-      preRollFrames,
-      postRollFrames,
+      rolls,
       picture,
       video,
     },

@@ -26,7 +26,15 @@ async function outcomeOf(task: ApiTask): Promise<NonNullable<ApiTask['outcome']>
 function chunkSpec(startFrame: number, endFrame: number): TaskSpec {
   const range = { startFrame, endFrame }
   const video = { ...videoEncoder, gopFrames: 25, preset: 'ultrafast' }
-  return { kind: 'video', source, timeline, range, preRollFrames: 25, postRollFrames: 25, picture, video }
+  return {
+    kind: 'video',
+    source,
+    timeline,
+    range,
+    rolls: { stillFrames: 0, preRollFrames: 25, postRollFrames: 25 },
+    picture,
+    video,
+  }
 }
 
 test('a whole job by real codec processes: probe, chunks, sound, pictures, package', async () => {

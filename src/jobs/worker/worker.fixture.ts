@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { CodecChild } from '#codec/child.ts'
-import type { Timeline, VideoEncoder } from '#codec/transcoding.ts'
+import { noRolls, type Timeline, type VideoEncoder } from '#codec/transcoding.ts'
 import { AppError } from '#lib/errors.ts'
 import { createLog } from '#lib/log.ts'
 import { temporaryDirectory } from '../../../test/support/temp-directory.ts'
@@ -37,8 +37,7 @@ export function chunkSpec(behaviour: Behaviour = 'copy'): TaskSpec {
     source: 'source',
     timeline,
     range: { startFrame: 0, endFrame: 100 },
-    preRollFrames: 0,
-    postRollFrames: 0,
+    rolls: noRolls,
     picture: { deinterlace: false, rotationDegrees: 0, width: 320, height: 180 },
     video: { ...videoEncoder, preset: behaviour },
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { AV_LOG_QUIET } from 'node-av/constants'
 import { Codec, CodecContext, CodecParameters, FFmpegError, Frame, Log, Packet, Rational } from 'node-av/lib'
-import type { VideoEncoder, VideoOrder } from '#codec/transcoding.ts'
+import { noRolls, type VideoEncoder, type VideoOrder } from '#codec/transcoding.ts'
 import { startFileServer } from '../../../../test/support/file-server.ts'
 import { frameNumberBits, frameNumberBlock } from '../../../../test/support/job-files.ts'
 import { temporaryDirectory } from '../../../../test/support/temp-directory.ts'
@@ -65,8 +65,7 @@ export function videoOrder(
     outputPath,
     timeline: { startMs: 0, frameRate: { num: 25, den: 1 }, frameCount },
     range: { startFrame: 0, endFrame: frameCount },
-    preRollFrames: 0,
-    postRollFrames: 0,
+    rolls: noRolls,
     picture: { deinterlace: false, rotationDegrees: 0, width: 320, height: 180 },
     video: videoEncoder(),
     ...more,

@@ -36,8 +36,8 @@ async function encodeChunks(
   const chunks: LoadedChunk[] = []
   for (const [index, startFrame] of boundaries.slice(0, -1).entries()) {
     const range = { startFrame, endFrame: boundaries[index + 1] ?? 0 }
-    const rolls = { preRollFrames: roll, postRollFrames: roll }
-    chunks.push(await encode({ ...order, ...rolls, range, outputPath: workshop.outputPath(`${index}.chunk`) }))
+    const rolls = { stillFrames: 0, preRollFrames: roll, postRollFrames: roll }
+    chunks.push(await encode({ ...order, rolls, range, outputPath: workshop.outputPath(`${index}.chunk`) }))
   }
   const [first] = chunks
   assert.ok(first)

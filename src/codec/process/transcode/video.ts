@@ -19,7 +19,7 @@ export type OrderRun = Run & { readonly onProgress: (progress: Pick<TranscodePro
 const deinterlaceFrames = 3
 
 /**
- * Encodes one chunk. It decodes from the keyframe before, puts the pictures on the clip's timeline, encodes from the start of a GOP before the pre-roll to the
+ * Encodes one chunk. It decodes from the keyframe before, puts the pictures on the clip's timeline, encodes from the start of a GOP before the rolls to the
  * end of the post-roll, and keeps the packets of the chunk's own frames. It ends as soon as it has them all: what has come out of an encoder depends on nothing
  * that goes in later. Throws the source's errors as `MediaInput` does, `ENCODE_DAMAGED` when the
  * encoder made something else than what was ordered.
@@ -27,7 +27,7 @@ const deinterlaceFrames = 3
 export async function encodeVideo(order: VideoOrder, run: OrderRun): Promise<ChunkFacts> {
   const { picture, video, timeline } = order
   requireWholeGops(order)
-  const range = rolledRange(order)
+  const { startFrame, pictureFrame, endFrame } = rolledRange(order)
   const mark = order.watermarkUrl === undefined ? undefined : await loadImage(order.watermarkUrl, run)
   const target = { picture, hasMark: mark !== undefined, color: video.color, pixelFormat: pixelFormatOf(video) }
   using pipe = new PicturePipe(target, mark)
@@ -45,12 +45,14 @@ export async function encodeVideo(order: VideoOrder, run: OrderRun): Promise<Chu
       run.onProgress({ frames: chunk.frameCount, totalFrames: chunk.totalFrames })
     }
   }
-  await source.startAt(timeMsOf(range.startFrame - (whole ? deinterlaceFrames : 0), timeline))
+  await source.startAt(timeMsOf(pictureFrame - (whole ? deinterlaceFrames : 0), timeline))
+  let nextFrame = startFrame
   const pauses = new Pauses(run.signal)
-  for await (const placed of placeFrames(whole ?? source, timeline, range)) {
+  for await (const placed of placeFrames(whole ?? source, timeline, { startFrame: pictureFrame, endFrame })) {
     const finished = pipe.process(placed.frame)
-    for (let n = placed.startFrame; n < placed.endFrame && !chunk.isWhole; n++) {
-      await keep(encoding.encode(finished, n))
+    // The first picture fills the still frames, too.
+    for (; nextFrame < placed.endFrame && !chunk.isWhole; nextFrame++) {
+      await keep(encoding.encode(finished, nextFrame))
       await pauses.next()
     }
     if (chunk.isWhole) break
@@ -67,12 +69,16 @@ function requireWholeGops({ range, video }: VideoOrder): void {
 }
 
 /**
- * The frames that are encoded; they begin with a whole GOP. The pictures of a chunk are then those of one pass, while its bytes may differ where an encoder
- * counts from its start: x264 fills up its last byte by the number of the picture, SVT-AV1 and x265 count pictures in their headers.
+ * The frames that are encoded, from the start of a GOP on; from `pictureFrame` on with their own pictures. The pictures of a chunk are then those of one pass,
+ * while its bytes may differ where an encoder counts from its start: x264 fills up its last byte by the number of the picture, SVT-AV1 and x265 count pictures
+ * in their headers.
  */
-function rolledRange({ range, timeline, preRollFrames, postRollFrames, video }: VideoOrder): FrameRange {
+function rolledRange({ range, rolls, timeline, video }: VideoOrder): FrameRange & { readonly pictureFrame: number } {
+  const gopStart = (frame: number): number => Math.floor(Math.max(0, frame) / video.gopFrames) * video.gopFrames
+  const pictureFrame = gopStart(range.startFrame - rolls.preRollFrames)
   return {
-    startFrame: Math.floor(Math.max(0, range.startFrame - preRollFrames) / video.gopFrames) * video.gopFrames,
-    endFrame: Math.min(timeline.frameCount, range.endFrame + postRollFrames),
+    startFrame: gopStart(pictureFrame - rolls.stillFrames),
+    pictureFrame,
+    endFrame: Math.min(timeline.frameCount, range.endFrame + rolls.postRollFrames),
   }
 }
