@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
 import type { ByteRange } from '#formats/hls/vod-playlist.ts'
 import { cmafTrackId, writeCmafHeader, type CmafTrack } from '#formats/mp4/cmaf-header.ts'
 import { writeFragment, type FragmentSample } from '#formats/mp4/fragment.ts'
@@ -21,7 +21,7 @@ export type CmafLayout = {
   readonly sizeBytes: number
   readonly sampleCount: number
   /** Of all samples, in order. */
-  readonly sha256: string
+  readonly crc32: number
 }
 
 /** One group of pictures, or the sound of one segment. */
@@ -43,8 +43,8 @@ export class CmafFile implements AsyncDisposable {
   readonly #indexBytes: number
   readonly #segments: Segment[] = []
   readonly #iframes: FileStretch[] = []
-  readonly #hash = createHash('sha256')
   #staging = Buffer.alloc(0)
+  #crc32 = 0
   #sizeBytes: number
   #fragmentCount = 0
   #sampleCount = 0
@@ -79,7 +79,7 @@ export class CmafFile implements AsyncDisposable {
     segment.sizeBytes += fragment.sizeBytes
     segment.durationTicks += shownTicks
     if (kind === 'video') this.#addIframe(fragment.sizeBytes, samples, shownTicks)
-    for (const { data } of samples) this.#hash.update(data)
+    for (const { data } of samples) this.#crc32 = crc32(data, this.#crc32)
     this.#sampleCount += samples.length
     await this.#append(fragment.chunks)
     this.#sizeBytes += fragment.sizeBytes
@@ -106,7 +106,7 @@ export class CmafFile implements AsyncDisposable {
       iframes: this.#iframes,
       sizeBytes: this.#sizeBytes,
       sampleCount: this.#sampleCount,
-      sha256: this.#hash.digest('hex'),
+      crc32: this.#crc32,
     }
   }
 

@@ -56,7 +56,7 @@ async function packageTrack(
   const path = join(whole.outputDirectory, `${order.name}.mp4`)
   const written = await writeCmafTrack(track, { path, cuts, duration, meter })
   requireDuration(track, written.endSeconds, whole.timeline)
-  const { sampleCount, sha256 } = written.layout
+  const { sampleCount, crc32 } = written.layout
   await verifyFile(
     path,
     [
@@ -64,7 +64,7 @@ async function packageTrack(
         name: order.name,
         kind: order.kind,
         sampleCount,
-        sha256,
+        crc32,
         ...framesOf(track),
         decoded: decodedRanges(track, sampleCount),
         pass: verifyPass(order.name),

@@ -11,13 +11,28 @@ const leftOut = {
   h265: new Set<number>([h265NalTypes.vps, h265NalTypes.sps, h265NalTypes.pps, h265NalTypes.accessUnitDelimiter]),
 } as const
 
-/** An encoder's packet as MP4 stores it: NAL units with a length of four bytes, temporal units of AV1 without delimiter. */
+const lengthBytes = 4
+
+/** An encoder's packet as MP4 stores it: NAL units with a length of four bytes, temporal units of AV1 without delimiter. It may be made in the packet's place. */
 export function toSampleData(codec: Codec, data: Buffer): Buffer {
   if (codec === 'av1') return withoutTemporalDelimiter(data)
   if (codec !== 'h264' && codec !== 'h265') return data
   const nalType = codec === 'h264' ? h264NalType : h265NalType
   const units = splitAnnexB(data).filter((unit) => !leftOut[codec].has(nalType(unit[0] ?? 0)))
-  const sample = Buffer.allocUnsafe(units.reduce((sum, unit) => sum + 4 + unit.length, 0))
+  return inPlace(data, units) ?? joined(units)
+}
+
+/** Most packets are one unit: its length goes over its start code. */
+function inPlace(data: Buffer, units: readonly Buffer[]): Buffer | undefined {
+  const [unit] = units
+  const at = unit && units.length === 1 ? unit.byteOffset - data.byteOffset - lengthBytes : -1
+  if (unit === undefined || at < 0) return undefined
+  data.writeUInt32BE(unit.length, at)
+  return data.subarray(at, at + lengthBytes + unit.length)
+}
+
+function joined(units: readonly Buffer[]): Buffer {
+  const sample = Buffer.allocUnsafe(units.reduce((sum, unit) => sum + lengthBytes + unit.length, 0))
   let at = 0
   for (const unit of units) {
     at = sample.writeUInt32BE(unit.length, at)

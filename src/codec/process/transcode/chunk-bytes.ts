@@ -26,12 +26,24 @@ export class ByteSource implements AsyncDisposable {
       this.#waiting.push(Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length))
       this.#waitingBytes += next.value.length
     }
-    const [first = Buffer.alloc(0)] = this.#waiting
-    const bytes = first.length >= length ? first : Buffer.concat(this.#waiting)
-    this.#waiting = first.length >= length ? this.#waiting.slice(1) : []
-    if (bytes.length > length) this.#waiting.unshift(bytes.subarray(length))
     this.#waitingBytes -= length
-    return bytes.subarray(0, length)
+    const [first = Buffer.alloc(0)] = this.#waiting
+    if (first.length < length) return this.#join(length)
+    this.#waiting[0] = first.subarray(length)
+    return first.subarray(0, length)
+  }
+
+  /** Bytes that did not arrive together. */
+  #join(length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length)
+    for (let at = 0; at < length;) {
+      const [first = Buffer.alloc(0)] = this.#waiting
+      const taken = first.copy(bytes, at, 0, length - at)
+      at += taken
+      if (taken < first.length) this.#waiting[0] = first.subarray(taken)
+      else this.#waiting.shift()
+    }
+    return bytes
   }
 
   /** The error for a chunk that is not what was written. */
