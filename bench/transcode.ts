@@ -1,13 +1,12 @@
 /**
- * One film of 1080p30 to H.264 and AAC: by a fleet (HLS and DASH, verified), by the `ffmpeg` command line, and by libav in one process, all with the same
- * settings of the encoder. Wall time, and CPU of everything that runs for it: server, workers, codec processes. Then how much faster two workers are than
- * one, each on a processor core of its own. Servers and workers run with the times and the environment that `bin/millrace` gives them, and have done a job of
- * a few seconds before.
+ * One film of 1080p30 to H.264 and AAC: by a fleet (HLS and DASH, verified) and by the `ffmpeg` command line, with the same settings of the encoder. Wall time,
+ * and CPU of everything that runs for it: server, worker, codec process. Then how much faster two workers are than one, each on a processor core of its own.
+ * Servers and workers run with the times and the environment that `bin/millrace` gives them, and have done a job of a few seconds before.
  *
- * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast]
+ * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast] [rounds, 3]
  *
- * Figures depend on the load of the machine; CPU less than wall time. On machines that share their processors speed changes within minutes, so `ffmpeg` runs
- * before and after each fleet of one, and the ratio is to the mean of both.
+ * On machines that share their processors speed changes by a tenth within minutes: each fleet is compared with what `ffmpeg` took in the mean of the runs before
+ * and after it, and the median of the rounds is told.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,14 +25,13 @@ import { FleetApi, shortTimes, startControl, startWorker } from '../test/support
 import type { Millrace } from '../test/support/program.ts'
 import { temporaryDirectory } from '../test/support/temp-directory.ts'
 import { grainyFilm } from './support/film.ts'
-import type { PlainOrder } from './support/plain-transcode.ts'
 import { childrenCpuSeconds, endedChildrenCpuSeconds, treeCpuSeconds } from './support/process-usage.ts'
 
 const run = promisify(execFile)
 const seconds = Number(process.argv[2] ?? 60)
 const chunkSeconds = Number(process.argv[3] ?? 30)
 const preset = process.argv[4] ?? 'veryfast'
-const plainScript = fileURLToPath(new URL('support/plain-transcode.ts', import.meta.url))
+const rounds = Number(process.argv[5] ?? 3)
 
 const size = { width: 1920, height: 1080 }
 const crf = 23
@@ -85,17 +83,7 @@ async function runFfmpeg(film: string, directory: string): Promise<Sample> {
   return await runProgram(ffmpeg, [...input, ...pictures, ...sound, ...hls, join(directory, 'film.m3u8')])
 }
 
-async function runPlain(film: string, directory: string): Promise<Sample> {
-  const outputPath = join(directory, 'film.mp4')
-  const order: PlainOrder = { inputPath: film, outputPath, threads, videoOptions, audioBitsPerSecond }
-  return await runProgram(process.execPath, [plainScript, JSON.stringify(order)])
-}
-
 type Fleet = { readonly chunkSeconds: number; readonly slots: number; readonly cores: readonly (string | undefined)[] }
-
-function meanOf(one: Sample, other: Sample): Sample {
-  return { wallSeconds: (one.wallSeconds + other.wallSeconds) / 2, cpuSeconds: (one.cpuSeconds + other.cpuSeconds) / 2 }
-}
 
 /** A worker for each of the cores; `undefined`: on all of them. The film is in the object store before the clock starts. */
 async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fleet): Promise<Sample> {
@@ -147,42 +135,49 @@ async function transcode(control: Millrace, film: string, onUploaded: () => void
 
 await using directory = await temporaryDirectory()
 const film = await grainyFilm({ seconds, ...size })
-const whole = { chunkSeconds: 0, slots: 2, cores: [undefined] }
-const chunked = { ...whole, chunkSeconds }
+const onAllCores = { slots: 2, cores: [undefined] }
+const onOneCore = { chunkSeconds, slots: 1 }
+const fleets = [
+  ['fleet of one, one piece', { ...onAllCores, chunkSeconds: 0 }],
+  [`fleet of one, chunks of ${chunkSeconds} s`, { ...onAllCores, chunkSeconds }],
+] as const
 const nameColumns = 32
 const figureColumns = 10
 const row = (name: string, figures: readonly string[]): void =>
   console.log(`${name.padEnd(nameColumns)} ${figures.map((figure) => figure.padStart(figureColumns)).join(' ')}`)
-const show = (name: string, { wallSeconds, cpuSeconds, parts }: Sample, peers: readonly Sample[]): void => {
-  const ratios = [0, 1].map((at) => cpuSeconds / (peers[at]?.cpuSeconds ?? Number.NaN))
-  const figures = [wallSeconds, cpuSeconds, ...ratios, ...(parts ? [parts.server, parts.workers, parts.codec] : [])]
+const show = (name: string, { wallSeconds, cpuSeconds, parts }: Sample, ratio?: number): void => {
+  const figures = [wallSeconds, cpuSeconds, ratio, ...(parts ? [parts.server, parts.workers, parts.codec] : [])]
   row(
     name,
-    figures.map((figure) => (Number.isNaN(figure) ? '' : figure.toFixed(2))),
+    figures.map((figure) => figure?.toFixed(2) ?? ''),
   )
+}
+const showFfmpeg = async (): Promise<number> => {
+  const sample = await runFfmpeg(film, directory.path)
+  show('ffmpeg command line', sample)
+  return sample.cpuSeconds
 }
 
 console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
-row('', ['wall s', 'CPU s', '/ ffmpeg', '/ libav', 'server', 'workers', 'codec'])
-const runAndShowFfmpeg = async (): Promise<Sample> => {
-  const sample = await runFfmpeg(film, directory.path)
-  show('ffmpeg command line', sample, [])
-  return sample
+row('', ['wall s', 'CPU s', '/ ffmpeg', 'server', 'workers', 'codec'])
+const ratios = new Map<string, number[]>(fleets.map(([name]) => [name, []]))
+let before = await showFfmpeg()
+for (let round = 0; round < rounds; round++) {
+  for (const [name, fleet] of fleets) {
+    const sample = await runFleet(film, fleet)
+    const after = await showFfmpeg()
+    const ratio = (sample.cpuSeconds * 2) / (before + after)
+    show(name, sample, ratio)
+    ratios.get(name)?.push(ratio)
+    before = after
+  }
 }
-const plain = await runPlain(film, directory.path)
-show('libav in one process', plain, [])
-let ffmpeg = await runAndShowFfmpeg()
-for (const [name, fleet] of [
-  ['fleet of one, one piece', whole],
-  [`fleet of one, chunks of ${chunkSeconds} s`, chunked],
-] as const) {
-  const sample = await runFleet(film, fleet)
-  const after = await runAndShowFfmpeg()
-  show(name, sample, [meanOf(ffmpeg, after), plain])
-  ffmpeg = after
+for (const [name, all] of ratios) {
+  const median = all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)]
+  console.log(`${name}: ${median?.toFixed(3)} of the CPU of ffmpeg`)
 }
-const one = await runFleet(film, { ...chunked, slots: 1, cores: ['0'] })
-show('one worker on one core', one, [ffmpeg, plain])
-const two = await runFleet(film, { ...chunked, slots: 1, cores: ['0', '1'] })
-show('two workers on one core each', two, [ffmpeg, plain])
+const one = await runFleet(film, { ...onOneCore, cores: ['0'] })
+show('one worker on one core', one)
+const two = await runFleet(film, { ...onOneCore, cores: ['0', '1'] })
+show('two workers on one core each', two)
 console.log(`speed-up with two workers: ${(one.wallSeconds / two.wallSeconds).toFixed(2)}`)
