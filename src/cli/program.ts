@@ -93,7 +93,6 @@ const hints: Partial<Record<ErrorCode, (command: string) => string>> = {
   TOPIC_NOT_FOUND: () => 'millrace topics list shows what there is',
   GROUP_NOT_FOUND: () => 'millrace groups list shows what there is',
   JOB_NOT_FOUND: () => 'millrace jobs list shows what there is',
-  SCENARIO_NOT_FOUND: () => 'millrace scenarios list shows what there is',
   NODE_NOT_FOUND: () => 'millrace nodes list shows what there is',
   UNAUTHORIZED: () => 'give user and password: --url http://user:password@host:3000, or in MILLRACE_URL',
   LISTEN_FAILED: () => 'another program may have the port; choose another one in the configuration',

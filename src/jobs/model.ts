@@ -54,6 +54,12 @@ export function isTerminal(state: JobState): boolean {
 export const taskKinds = ['probe', 'video', 'audio', 'pictures', 'package', 'live'] as const
 export type TaskKind = (typeof taskKinds)[number]
 
+/** A task for people: `chunk 3 of 480p`, `sound audio-0`, `probe`. Chunks are counted from 1, as everywhere where people read. */
+export function describeTask({ kind, rendition, chunk }: { kind: string; rendition: string; chunk: number }): string {
+  if (kind === 'video') return `chunk ${chunk + 1} of ${rendition}`
+  return kind === 'audio' ? `sound ${rendition}` : `${kind} ${rendition}`.trim()
+}
+
 /** `blocked`: waits for other tasks; `ready`: for a worker; `leased`: a worker has it. */
 export const taskStates = ['blocked', 'ready', 'leased', 'done', 'failed', 'canceled'] as const
 export type TaskState = (typeof taskStates)[number]

@@ -128,7 +128,7 @@ suite('workers that break', () => {
     }
     if (killed !== undefined) await fleet.restart(killed)
     const job = await fleet.api.untilState(id, 'failed')
-    assert.match(job.error?.message ?? '', /audio\/audio-0\/0 was given up after 0 attempts and 3 lost workers/)
+    assert.match(job.error?.message ?? '', /sound audio-0 was given up after 0 attempts and 3 lost workers/)
     assert.deepEqual(await fleet.outcomes(id, 'audio'), ['0 lost', '0 lost', '0 lost'])
     const next = await fleet.submit()
     await fleet.completed(next.id)

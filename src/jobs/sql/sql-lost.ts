@@ -1,5 +1,5 @@
 import type { Effects } from '../job-store.ts'
-import type { TaskId } from '../model.ts'
+import { describeTask, type TaskId } from '../model.ts'
 import type { Fleet } from './sql-fleet.ts'
 import { cancelWaiting } from './sql-job-end.ts'
 import { JobLedger } from './sql-job-ledger.ts'
@@ -56,8 +56,4 @@ export async function endLostAttempts(
   await ledger.save()
   await cancelWaiting(session, jobs.ended, now)
   return { ...count, changes: await jobs.save(), readyCount: ledger.readyCount }
-}
-
-function describeTask({ kind, rendition, chunk }: TaskLock): string {
-  return `task ${kind}/${rendition}/${chunk}`
 }

@@ -1,6 +1,7 @@
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { HeldTask, LeaseRef, WorkerRef } from '../job-store.ts'
+import { describeTask } from '../model.ts'
 import type { FinishedUpload, WorkerTask } from '../worker-protocol.ts'
 import { failureReportOf, type FailureReport } from './failure-report.ts'
 import type { ObjectPlaces } from './object-places.ts'
@@ -50,6 +51,8 @@ export class TaskRun {
   readonly startedAtMs = performance.now()
   /** Resolves when no process works for it any more and its outcome was told, or may not be told any more. Never rejects. */
   readonly ended: Promise<RunOutcome>
+  /** For people. */
+  readonly #name: string
   readonly #worker: WorkerRef
   readonly #deps: RunDeps
   readonly #progress: TaskProgress
@@ -62,6 +65,7 @@ export class TaskRun {
 
   constructor(task: WorkerTask, worker: WorkerRef, deps: RunDeps) {
     this.task = task
+    this.#name = describeTask({ ...task, kind: task.spec.kind })
     this.#worker = worker
     this.#deps = deps
     this.#progress = new TaskProgress(task)
@@ -90,15 +94,14 @@ export class TaskRun {
 
   async #run(): Promise<RunOutcome> {
     const { attempt } = this.task
-    const name = nameOf(this.task)
-    this.#tell('info', `${name} begins on ${this.#worker.nodeId}${attempt > 1 ? `, attempt ${attempt}` : ''}`)
+    this.#tell('info', `${this.#name} begins on ${this.#worker.nodeId}${attempt > 1 ? `, attempt ${attempt}` : ''}`)
     const result = await this.#attempt().catch((error: unknown): Attempt => ({
       kind: 'failed',
       report: failureReportOf(error, this.task.inputs, undefined),
     }))
     const outcome = result.kind === 'told' ? result.outcome : await this.#tellFailure(result.report)
     const seconds = ((performance.now() - this.startedAtMs) / 1000).toFixed(1)
-    if (outcome.kind !== 'failed') this.#tell('info', `${name} ${endWords[outcome.kind]} after ${seconds} s`)
+    if (outcome.kind !== 'failed') this.#tell('info', `${this.#name} ${endWords[outcome.kind]} after ${seconds} s`)
     return outcome
   }
 
@@ -218,7 +221,7 @@ export class TaskRun {
   /** Also of a task that it was told to stop: so the API knows that its slots are free. */
   async #tellFailure(report: FailureReport): Promise<RunOutcome> {
     const { client, log } = this.#deps
-    if (report.code !== 'TASK_FENCED') this.#tell('error', `${nameOf(this.task)} failed, ${report.code}: ${report.message}`)
+    if (report.code !== 'TASK_FENCED') this.#tell('error', `${this.#name} failed, ${report.code}: ${report.message}`)
     try {
       const isTaken = await client.fail(this.#worker, this.lease, { ...report, signal: this.#talk.signal })
       if (this.#stopped) return { kind: 'stopped' }
@@ -237,9 +240,3 @@ const endWords = {
   fenced: 'was given to another worker, and dropped here',
   stopped: 'was stopped',
 } as const
-
-/** `video 480p, chunk 3`, `audio-0`, `probe`; chunks are counted from 1, as everywhere where people read. */
-function nameOf({ spec: { kind }, rendition, chunk }: WorkerTask): string {
-  if (kind === 'video') return `video ${rendition}, chunk ${chunk + 1},`
-  return kind === 'audio' ? `sound ${rendition}` : `${kind} ${rendition}`.trim()
-}
