@@ -127,3 +127,12 @@ test('requests, and what is deleted and archived, are counted', async () => {
   assert.equal(samples.get('millrace_recording_archived_total'), 1)
   assert.equal(samples.get('millrace_recording_archived_bytes_total'), 70)
 })
+
+test('what a part keeps of itself is on the page until it ends', async () => {
+  const metrics = new Metrics({ version: '' })
+  const page = { text: async () => '# HELP one Of a part.\n# TYPE one gauge\none 1\n' }
+  using included = metrics.include(page)
+  assert.equal(parse(await metrics.text()).get('one'), 1)
+  included[Symbol.dispose]()
+  assert.ok(!parse(await metrics.text()).has('one'))
+})

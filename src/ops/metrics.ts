@@ -47,6 +47,11 @@ export type MetricSources = {
   readonly database?: { loadBytes(): Promise<number> }
 }
 
+/** Metrics of a part of this process that keeps its own, in Prometheus' text format. */
+export interface MetricsPage {
+  text(): Promise<string>
+}
+
 /** What the sources said at this scrape. */
 type Figures = {
   readonly streams: readonly StreamFigures[]
@@ -98,6 +103,7 @@ export class Metrics {
   readonly #deletedBytes: Counter<'reason'>
   readonly #archived: Counter
   readonly #archivedBytes: Counter
+  readonly #pages = new Set<MetricsPage>()
   #sources: MetricSources = {}
   #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined }
 
@@ -160,6 +166,12 @@ export class Metrics {
     this.#sources = { ...this.#sources, ...sources }
   }
 
+  /** Tells what a part keeps of itself along with the rest, until it is disposed. No name may be on two pages. */
+  include(page: MetricsPage): Disposable {
+    this.#pages.add(page)
+    return { [Symbol.dispose]: () => this.#pages.delete(page) }
+  }
+
   /** Counts a finished HTTP request. */
   observe({
     method,
@@ -198,7 +210,8 @@ export class Metrics {
       databaseBytes: await orUndefined(database?.loadBytes()),
     }
     await this.log.prepare()
-    return this.registry.metrics()
+    const pages = await Promise.all([this.registry.metrics(), ...[...this.#pages].map((page) => page.text())])
+    return pages.join('\n')
   }
 
   #addStreamMetrics(): void {

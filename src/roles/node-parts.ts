@@ -243,7 +243,8 @@ export class NodeParts {
     if (!settings.worker.enabled) return undefined
     const { startWorkerPart } = await import('./worker-part.ts')
     const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
-    return await startWorkerPart({ settings, version: identity.version, own, profiler: this.#profiler, log })
+    const { version } = identity
+    return await startWorkerPart({ settings, version, own, metrics: this.#metrics, profiler: this.#profiler, log })
   }
 
   async #startMetrics(): Promise<MetricsServer | undefined> {

@@ -7,6 +7,7 @@ import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { systemTimers } from '#lib/timers.ts'
+import type { Metrics } from '#ops/metrics.ts'
 import type { Profiler } from '#ops/profiler.ts'
 import type { Settings } from './settings.ts'
 
@@ -18,6 +19,8 @@ type Deps = {
   readonly version: string
   /** The API of this process; undefined: it has none. */
   readonly own: { readonly url: string; readonly credential: string } | undefined
+  /** Where the worker of a server tells of itself. */
+  readonly metrics: Pick<Metrics, 'include'>
   readonly profiler: Profiler
   readonly log: Logger
 }
@@ -48,9 +51,10 @@ export async function startWorkerPart(deps: Deps): Promise<WorkerPart> {
   }
 }
 
-/** What loading it left behind is given back, as after the start of the server. */
+/** It tells its metrics on the page of the server. What loading it left behind is given back, as after the start of the server. */
 async function startBeside(deps: Deps, access: Access): Promise<AsyncDisposable> {
-  const { running } = await startWorker(deps, access)
+  const { metrics, running } = await startWorker(deps, access)
+  running.use(deps.metrics.include(metrics))
   settleStartupMemory()
   return running
 }

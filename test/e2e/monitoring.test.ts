@@ -8,8 +8,9 @@ import { Parse } from 'typebox/value'
 import { WorkerMetrics } from '#jobs/worker/worker-metrics.ts'
 import { Metrics } from '#ops/metrics.ts'
 import { startControl, startWorker } from '../support/fleet.ts'
-import type { Millrace } from '../support/program.ts'
+import { type Millrace, showOutputOnFailure, startMillrace } from '../support/program.ts'
 import { promqlNames } from '../support/promql.ts'
+import { until } from '../support/until.ts'
 
 const deploy = join(import.meta.dirname, '../../deploy')
 const dashboardFiles = globSync(join(deploy, 'grafana/dashboards/*.json')).toSorted()
@@ -163,6 +164,20 @@ suite('alerts and dashboards ask for what Millrace tells', () => {
         assert.equal([...rules.matchAll(new RegExp(`^ +${field}: `, 'gm'))].length, names.length, field)
     })
   }
+})
+
+test('a worker beside a server tells its metrics on the page of the server', { timeout: 60_000 }, async (t) => {
+  await using server = await startMillrace({ env: { MILLRACE_WORKER_ENABLED: 'true' } })
+  showOutputOnFailure(t, server)
+  const isTold = async (): Promise<boolean> => (await toldKinds(server.metricsUrl)).has('millrace_worker_slots')
+  await until(isTold, { what: 'the worker to be on the page', timeoutMs: 30_000 })
+  const worker = new WorkerMetrics()
+  worker.watch(() => assert.fail('figures are not asked for'))
+  const names = worker.registry.getMetricsAsArray().map(({ name }) => name)
+  const text = await (await fetch(server.metricsUrl)).text()
+  for (const name of names) assert.equal(text.split(`# TYPE ${name} `).length, 2, `${name} is told once`)
+  assert.match(text, /^millrace_jobs\{/m)
+  assert.match(text, /^millrace_worker_slots [1-9]/m)
 })
 
 /** Panels lie on a grid of 24 columns, and none on another. */
