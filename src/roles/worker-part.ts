@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Worker } from '#jobs/worker/worker.ts'
+import { systemClock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
@@ -96,6 +97,7 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const { WorkerMetrics } = await import('#jobs/worker/worker-metrics.ts')
   const { workerOptionsOf } = await import('#jobs/worker/worker-options.ts')
   const { CodecProcesses } = await import('#jobs/worker/codec-processes.ts')
+  const { Gpus } = await import('#jobs/worker/gpus.ts')
   const { codecRunners, detectEncoders } = await import('#jobs/worker/codec-runners.ts')
   const client = new WorkerClient({ urls, credential, log })
   const metrics = new WorkerMetrics()
@@ -108,11 +110,13 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const running = new AsyncDisposableStack()
   const runners = codecRunners(running.use(new CodecProcesses({ log })))
   const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, log }))
+  const gpus = running.use(new Gpus({ clock: systemClock }))
   metrics.watch(() => ({
     status: worker.status,
     load: worker.load,
     running: worker.runningKinds,
     apiFailures: client.failureCount,
+    gpus: gpus.figures,
   }))
   return { worker, metrics, running }
 }

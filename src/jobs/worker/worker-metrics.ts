@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { taskKinds, type NodeLoad } from '../model.ts'
+import type { GpuFigures } from './gpu-figures.ts'
 import type { RunOutcome, TaskRun } from './task-run.ts'
 import type { WorkerObserver } from './worker-observer.ts'
 import type { WorkerStatus } from './worker.ts'
@@ -12,6 +13,19 @@ export type WorkerFigures = {
   /** Kinds of the tasks that run. */
   readonly running: readonly string[]
   readonly apiFailures: number
+  /** Empty where there is no graphics card, or none that tells of itself. */
+  readonly gpus: readonly GpuFigures[]
+}
+
+/** Per card, label `gpu`. */
+const gpuGauges: Record<string, { help: string; value: (card: GpuFigures) => number | undefined }> = {
+  utilization_percent: { help: 'Time in which a graphics card computed, 0 to 100.', value: (card) => card.utilizationPercent },
+  memory_used_bytes: { help: 'Memory of a graphics card that is in use.', value: (card) => card.memoryUsedBytes },
+  encoder_utilization_percent: {
+    help: 'Time in which the encoder of a graphics card worked, 0 to 100.',
+    value: (card) => card.encoderUtilizationPercent,
+  },
+  temperature_celsius: { help: 'How warm a graphics card is.', value: (card) => card.temperatureCelsius },
 }
 
 const durationBuckets = [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800]
@@ -82,6 +96,7 @@ export class WorkerMetrics implements WorkerObserver {
         for (const kind of taskKinds) this.set({ kind }, running.filter((one) => one === kind).length)
       },
     })
+    this.#watchGpus(() => figures().gpus)
   }
 
   onTaskEnded(run: TaskRun, outcome: RunOutcome): void {
@@ -97,6 +112,24 @@ export class WorkerMetrics implements WorkerObserver {
 
   onHeartbeat(isAnswered: boolean): void {
     this.#heartbeats.inc({ result: isAnswered ? 'answered' : 'failed' })
+  }
+
+  #watchGpus(gpus: () => readonly GpuFigures[]): void {
+    for (const [name, { help, value }] of Object.entries(gpuGauges)) {
+      new Gauge({
+        name: `millrace_worker_gpu_${name}`,
+        help,
+        labelNames: ['gpu'],
+        registers: [this.registry],
+        collect() {
+          this.reset()
+          for (const card of gpus()) {
+            const figure = value(card)
+            if (figure !== undefined) this.set({ gpu: card.gpu }, figure)
+          }
+        },
+      })
+    }
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {

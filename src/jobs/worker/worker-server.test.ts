@@ -12,7 +12,13 @@ test('a worker tells of itself from its start to its end', async () => {
   const metrics = new WorkerMetrics()
   await using running = await startWorker({ urls: [api.url], slots: 3, observer: metrics })
   const { worker } = running
-  metrics.watch(() => ({ status: worker.status, load: worker.load, running: worker.runningKinds, apiFailures: 5 }))
+  metrics.watch(() => ({
+    status: worker.status,
+    load: worker.load,
+    running: worker.runningKinds,
+    apiFailures: 5,
+    gpus: [{ gpu: '0', utilizationPercent: 65, memoryUsedBytes: 2 ** 30 }],
+  }))
   await using server = await WorkerServer.start({
     host: '127.0.0.1',
     port: 0,
@@ -44,6 +50,8 @@ test('a worker tells of itself from its start to its end', async () => {
     'millrace_worker_source_bytes_total 1000',
     'millrace_worker_running_tasks{kind="video"} 0',
     'millrace_worker_api_failures_total 5',
+    'millrace_worker_gpu_utilization_percent{gpu="0"} 65',
+    'millrace_worker_gpu_memory_used_bytes{gpu="0"} 1073741824',
   ]) {
     assert.ok(text.includes(`${line}\n`), `${line} in\n${text}`)
   }
