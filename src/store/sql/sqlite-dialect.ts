@@ -24,7 +24,13 @@ import { StatementCache } from './sqlite-statements.ts'
  */
 const busyTimeoutMs = 20
 
-/** WAL: readers in other processes never wait for the writer. */
+/**
+ * WAL: readers in other processes never wait for the writer.
+ *
+ * `cache_size` and `mmap_size` stay at SQLite's 2 MB and 0: the page cache of the system does the same. In a database of 300 MB, 60,000 reads of 3,000 rows took
+ * 222 ms, with a cache of 16 MB 187, with all of it mapped 170, and the process took 15 and 265 MB more; random reads, a scan and inserts took the same. With a
+ * mapped file a bad block of the disk is a SIGBUS and not an error with a code.
+ */
 const pragmas = `
   pragma journal_mode = wal;
   -- What was acknowledged survives a power cut: 0.27 ms a commit at p50 on an SSD against 0.005 ms with "normal"; a busy node makes a few a second.
