@@ -42,6 +42,11 @@ const loaders = new Map<string, () => Promise<Command>>(
     'profile cpu': async () => (await import('./profile-cpu.ts')).profileCpu,
     'profile allocations': async () => (await import('./profile-allocations.ts')).profileAllocations,
     'profile heap': async () => (await import('./profile-heap.ts')).profileHeap,
+    'backup create': async () => (await import('./backup-create.ts')).backupCreate,
+    'backup list': async () => (await import('./backup-list.ts')).backupList,
+    'backup verify': async () => (await import('./backup-verify.ts')).backupVerify,
+    'backup restore': async () => (await import('./backup-restore.ts')).backupRestore,
+    'backup prune': async () => (await import('./backup-prune.ts')).backupPrune,
     'log verify': async () => (await import('./log-verify.ts')).logVerify,
     'log rebuild': async () => (await import('./log-rebuild.ts')).logRebuild,
   }),
@@ -66,5 +71,6 @@ export const groups: Readonly<Record<string, string>> = {
   topics: 'Topics of the event log of a running server',
   groups: 'Consumer groups of a running server',
   profile: 'Where a running server spends its time and memory',
+  backup: 'Backups of the database, beside a server or without one',
   log: 'Stored records of the event log, without a server',
 }

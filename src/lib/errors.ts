@@ -71,6 +71,12 @@ export const errorTable = {
   OBJECTS_UNAVAILABLE: { http: 503, meaning: 'The object store does not answer or refuses.' },
   DATABASE_UNAVAILABLE: { http: 503, meaning: 'The database does not answer or refuses.' },
   DATABASE_NEWER: { http: 500, meaning: 'The database was migrated by a newer Millrace.' },
+  DATABASE_IN_USE: { http: 409, meaning: 'A server has the database open; what was asked needs it alone.' },
+
+  BACKUP_NOT_FOUND: { http: 404, meaning: 'There is no such backup, or none from that time or before.' },
+  BACKUP_DAMAGED: { http: 500, meaning: 'A backup is not what was written, or its database is damaged; use another one.' },
+  BACKUP_TOOL_MISSING: { http: 500, meaning: 'A backup of PostgreSQL needs `pg_dump`, `pg_restore` and `psql` on the path.' },
+  BACKUP_TOOL_FAILED: { http: 500, meaning: 'A tool of PostgreSQL failed; the message has what it said.' },
 
   TOPIC_NOT_FOUND: { http: 404, meaning: 'No topic has this name or id.' },
   TOPIC_EXISTS: { http: 409, meaning: 'A topic with this name exists already.' },

@@ -30,6 +30,7 @@ type StorageFigures = {
   readonly waitingCount: number
   readonly waitingMs: number
 }
+type BackupFigures = { readonly createdAtMs: number; readonly sizeBytes: number }
 type DiskFigures = { readonly totalBytes: number; readonly freeBytes: number }
 
 /** Where the figures come from, asked once a scrape. A part that does not run in this process is absent. */
@@ -45,6 +46,8 @@ export type MetricSources = {
   }
   readonly rtsp?: { connectionCount(): number }
   readonly database?: { loadBytes(): Promise<number> }
+  /** Undefined: no backups are made by schedule. */
+  readonly backups?: { findNewest(): Promise<BackupFigures | undefined>; readonly failureCount: number } | undefined
 }
 
 /** Metrics of a part of this process that keeps its own, in Prometheus' text format. */
@@ -58,6 +61,7 @@ type Figures = {
   readonly storage: readonly StorageFigures[]
   readonly disk: DiskFigures | undefined
   readonly databaseBytes: number | undefined
+  readonly backup: BackupFigures | undefined
 }
 
 const recordingStates = ['off', 'waiting', 'recording', 'paused', 'failed']
@@ -105,7 +109,7 @@ export class Metrics {
   readonly #archivedBytes: Counter
   readonly #pages = new Set<MetricsPage>()
   #sources: MetricSources = {}
-  #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined }
+  #figures: Figures = { streams: [], storage: [], disk: undefined, databaseBytes: undefined, backup: undefined }
 
   constructor({ version }: { version: string }) {
     const registers = [this.registry]
@@ -153,6 +157,7 @@ export class Metrics {
     this.#addStreamMetrics()
     this.#addRecordingMetrics()
     this.#addConnectionMetrics()
+    this.#addBackupMetrics()
     this.jobs = new JobMetrics(this.registry)
     this.log = new LogMetrics(this.registry)
   }
@@ -202,12 +207,13 @@ export class Metrics {
 
   /** All of it in Prometheus' text format. Figures of a source that fails are left out. */
   async text(): Promise<string> {
-    const { streams, storage, database } = this.#sources
+    const { streams, storage, database, backups } = this.#sources
     this.#figures = {
       streams: streams?.list() ?? [],
       storage: (await orUndefined(storage?.usage())) ?? [],
       disk: await orUndefined(storage?.findDiskSpace()),
       databaseBytes: await orUndefined(database?.loadBytes()),
+      backup: await orUndefined(backups?.findNewest()),
     }
     await this.log.prepare()
     const pages = await Promise.all([this.registry.metrics(), ...[...this.#pages].map((page) => page.text())])
@@ -303,6 +309,27 @@ export class Metrics {
     this.#gauge('millrace_rtsp_connections', 'Open RTSP connections.', [], () => {
       const { rtsp } = this.#sources
       return rtsp ? [{ labels: {}, value: rtsp.connectionCount() }] : []
+    })
+  }
+
+  #addBackupMetrics(): void {
+    const newest = (value: (backup: BackupFigures) => number) => (): Sample[] =>
+      this.#figures.backup ? [{ labels: {}, value: value(this.#figures.backup) }] : []
+    this.#gauge(
+      'millrace_backup_last_success_timestamp_seconds',
+      'When the newest backup of the database was made.',
+      [],
+      newest(({ createdAtMs }) => createdAtMs / 1000),
+    )
+    this.#gauge(
+      'millrace_backup_size_bytes',
+      'Size of that backup.',
+      [],
+      newest(({ sizeBytes }) => sizeBytes),
+    )
+    this.#counter('millrace_backup_failures_total', 'Backups by schedule that failed.', [], () => {
+      const { backups } = this.#sources
+      return backups ? [{ labels: {}, value: backups.failureCount }] : []
     })
   }
 

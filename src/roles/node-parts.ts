@@ -75,6 +75,7 @@ export class NodeParts {
     grpc: async () => (this.#grpc = await (await import('./log-servers.ts')).startGrpc(this.#logServerDeps)),
     api: async () => (this.#api = await this.#startApi()),
     worker: async () => (this.#worker = await this.#startWorker()),
+    backup: () => this.#startBackups(),
     metrics: async () => (this.#metricsServer = await this.#startMetrics()),
   }
 
@@ -245,6 +246,13 @@ export class NodeParts {
     const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
     const { version } = identity
     return await startWorkerPart({ settings, version, own, metrics: this.#metrics, profiler: this.#profiler, log })
+  }
+
+  async #startBackups(): Promise<AsyncDisposable | undefined> {
+    const { startBackups } = await import('./backup-part.ts')
+    const part = startBackups({ ...this.#context, database: required(this.#database), objects: required(this.#objects) })
+    this.#metrics.attach({ backups: part?.keeper })
+    return part
   }
 
   async #startMetrics(): Promise<MetricsServer | undefined> {

@@ -17,6 +17,7 @@ export const parts = {
   jobs: { needs: ['database', 'objects'], sections: ['jobs', 'scenarios'], canRestart: false },
   api: { needs: ['database', 'jobs'], sections: ['api'], canRestart: true },
   worker: { needs: [], sections: ['worker'], canRestart: true },
+  backup: { needs: ['database', 'objects'], sections: ['backup'], canRestart: true },
   metrics: { needs: [], sections: ['metrics'], canRestart: true },
 } as const satisfies Record<string, { needs: readonly string[]; sections: readonly (keyof Settings)[]; canRestart: boolean }>
 
@@ -24,8 +25,8 @@ export type Part = keyof typeof parts
 
 /** What `--role` names. One process with everything is the usual one; `api` is the control plane of a fleet alone, `worker` does its work. */
 export const roles = {
-  all: ['rtsp', 'kafka', 'grpc', 'api', 'worker', 'metrics'],
-  api: ['api', 'metrics'],
+  all: ['rtsp', 'kafka', 'grpc', 'api', 'worker', 'backup', 'metrics'],
+  api: ['api', 'backup', 'metrics'],
   worker: ['worker'],
 } as const satisfies Record<string, readonly Part[]>
 

@@ -19,6 +19,7 @@ import { logSettingsSchema } from '#eventlog/settings.ts'
 import { grpcSettingsSchema } from '#servers/grpc/settings.ts'
 import { kafkaSettingsSchema } from '#servers/kafka/settings.ts'
 import { rtspSettingsSchema } from '#servers/rtsp/settings.ts'
+import { backupSettingsSchema } from '#ops/backup/settings.ts'
 import { sqliteUrl } from '#store/sql/database.ts'
 import { databaseSettingsSchema, objectsSettingsSchema } from '#store/settings.ts'
 
@@ -131,6 +132,7 @@ export const settingsSchema = Type.Object(
     profiling: profilingSettingsSchema,
     rtsp: section(rtspSettingsSchema, 'The RTSP server: publish and play.'),
     database: section(databaseSettingsSchema, 'Where state is kept.'),
+    backup: section(backupSettingsSchema, 'Backups of the database: a copy by schedule, and how long it is kept.'),
     objects: section(objectsSettingsSchema, 'Where files for the long run are kept.'),
     log: section(logSettingsSchema, 'The event log: topics, and how records are kept.'),
     kafka: section(kafkaSettingsSchema, 'The event log for Kafka clients.'),

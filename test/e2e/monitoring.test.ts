@@ -120,7 +120,7 @@ suite('alerts and dashboards ask for what Millrace tells', () => {
     assert.deepEqual(names, ['control-plane', 'encoding', 'jobs', 'log', 'streams', 'workers'])
     assert.deepEqual(
       ruleFiles.map((file) => basename(file, '.rules.yml').replace('millrace-', '')),
-      ['jobs', 'log', 'streams'],
+      ['backup', 'jobs', 'log', 'streams'],
     )
   })
 

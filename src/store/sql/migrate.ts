@@ -39,6 +39,11 @@ export async function migrate(db: Kysely<Schema>, dialect: Dialect): Promise<str
   })
 }
 
+/** Whether this program knows a step that a database has gone through. */
+export function isKnownMigration({ id, name }: Pick<MigrationRow, 'id' | 'name'>): boolean {
+  return migrations.some((migration) => migration.id === id && migration.name === name)
+}
+
 async function loadApplied(db: Kysely<WithMigrations>): Promise<MigrationRow[]> {
   await db.schema
     .createTable('schema_migrations')
