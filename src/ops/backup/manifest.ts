@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { AppError } from '#lib/errors.ts'
 
-const migrationSchema = Type.Object({ id: Type.Integer(), name: Type.String() })
+export const migrationSchema = Type.Object({ id: Type.Integer(), name: Type.String() })
 
 /** What is known of a backup without reading it. Stored beside it, after it: a backup without one was never finished. */
 const manifestSchema = Type.Object({

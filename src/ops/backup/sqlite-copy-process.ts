@@ -1,9 +1,6 @@
-// A thread of its own for one copy of a SQLite database; see sqlite-copy.ts.
+// A process of its own for one copy of a SQLite database: source and target are its arguments; see sqlite-copy.ts.
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
-import { parentPort, workerData } from 'node:worker_threads'
-import { Type } from 'typebox'
-import { Parse } from 'typebox/value'
 import { toAppError } from '#lib/errors.ts'
 import { translateSqliteError } from '#store/sql/sqlite-errors.ts'
 import { digestFile } from './digest.ts'
@@ -21,17 +18,19 @@ const stepsPerSync = 8
 /** For the lock that a server takes while it opens or closes the database. */
 const busyTimeoutMs = 5000
 
-const { source, target } = Parse(Type.Object({ source: Type.String(), target: Type.String() }), workerData)
-parentPort?.postMessage(await answer())
+const [, , source = '', target = ''] = process.argv
+// The server is gone: nobody wants the copy any more.
+process.once('disconnect', () => process.exit(1))
+process.send?.(await answer())
 
 async function answer(): Promise<CopyAnswer> {
   try {
     await copy()
     const migrations = loadSqliteMigrations(target)
-    return { kind: 'copied', ...digestFile(target), migrations }
+    return { kind: 'copied', copied: { ...digestFile(target), migrations } }
   } catch (thrown) {
     const { code, message } = toAppError(isDiskFull(thrown) ? backupDiskFull(target) : translateSqliteError(thrown, source))
-    return { kind: 'failed', code, message }
+    return { kind: 'failed', code: code === 'DISK_FULL' || code === 'DATABASE_UNAVAILABLE' ? code : 'INTERNAL', message }
   }
 }
 
