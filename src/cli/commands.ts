@@ -47,6 +47,9 @@ const loaders = new Map<string, () => Promise<Command>>(
     'backup verify': async () => (await import('./backup-verify.ts')).backupVerify,
     'backup restore': async () => (await import('./backup-restore.ts')).backupRestore,
     'backup prune': async () => (await import('./backup-prune.ts')).backupPrune,
+    'certs authority': async () => (await import('./certs-authority.ts')).certsAuthority,
+    'certs server': async () => (await import('./certs-server.ts')).certsServer,
+    'certs client': async () => (await import('./certs-client.ts')).certsClient,
     'log verify': async () => (await import('./log-verify.ts')).logVerify,
     'log rebuild': async () => (await import('./log-rebuild.ts')).logRebuild,
   }),
@@ -72,5 +75,6 @@ export const groups: Readonly<Record<string, string>> = {
   groups: 'Consumer groups of a running server',
   profile: 'Where a running server spends its time and memory',
   backup: 'Backups of the database, beside a server or without one',
+  certs: 'Certificates for HTTPS, signed by an own authority',
   log: 'Stored records of the event log, without a server',
 }
