@@ -31,7 +31,8 @@ A running Millrace shows all of this with every field at \`/api\`, where it can 
 - Names of streams may hold \`/\`: write it as \`%2F\` in a path.
 - Every error is \`{ "code", "message", "details"? }\`; programs match on \`code\` ([the list](errors.md)). \`REQUEST_INVALID\` lists what is wrong in \`details.issues\` as \`{ "path", "message" }\`.
 - Lists are \`{ "items", "nextCursor"? }\`: pass \`nextCursor\` as \`cursor\` for the next page of \`limit\` items.
-- A page of another origin may use the API only if it is listed in \`api.allowedOrigins\`.`
+- A page of another origin may use the API only if it is listed in \`api.allowedOrigins\`.
+- Where there are users, requests carry HTTP Basic credentials, or come over HTTPS with a client certificate ([how](https.md)).`
 
 const closing = `## Records
 

@@ -1,5 +1,7 @@
 import helmet from '@fastify/helmet'
+import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import type { ClientCertificate } from '#auth/client-certificate.ts'
 import { AppError } from '#lib/errors.ts'
 import type { App } from './app.ts'
 
@@ -39,9 +41,10 @@ const exposedHeaders = [
 
 /** Decides who may do what. */
 interface AccessControl {
-  /** Gives back the user, if one is known. Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name, `url` is the path with its query. */
+  /** Gives back the user, if one is known. Throws `UNAUTHORIZED` or `FORBIDDEN`. `authorization` is the header of that name, `certificate` what the client showed over TLS, `url` is the path with its query. */
   check(request: {
     authorization?: string
+    certificate?: ClientCertificate
     method: string
     path: string
     url: string
@@ -56,11 +59,18 @@ export type SecurityDeps = {
   readonly access?: AccessControl
 }
 
+/** Certificates of clients by their connections. */
+export type ClientCertificates = WeakMap<Socket, ClientCertificate>
+
 /**
  * Security headers, and what pages of other origins may do: read only when listed in `allowedOrigins` (`*` is all), and change or follow
  * events likewise. A browser sends `Origin` with those, so a stranger's page cannot stop the streams of whoever visits it.
  */
-export async function registerSecurity(app: App, { allowedOrigins = [], access }: SecurityDeps): Promise<void> {
+export async function registerSecurity(
+  app: App,
+  { allowedOrigins = [], access }: SecurityDeps,
+  certificates: ClientCertificates,
+): Promise<void> {
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false, crossOriginOpenerPolicy: false })
   const isAnyAllowed = allowedOrigins.includes('*')
   if (allowedOrigins.length > 0) {
@@ -80,15 +90,17 @@ export async function registerSecurity(app: App, { allowedOrigins = [], access }
     throw new AppError('FORBIDDEN', `pages of ${origin} may not do this; add it to api.allowedOrigins if they should`)
   })
   app.decorateRequest('user', undefined)
-  if (access) registerAccess(app, access)
+  if (access) registerAccess(app, access, certificates)
 }
 
-function registerAccess(app: App, access: AccessControl): void {
+function registerAccess(app: App, access: AccessControl, certificates: ClientCertificates): void {
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isOpen) return
     const { authorization } = request.headers
+    const certificate = certificates.get(request.raw.socket)
     request.user = await access.check({
       ...(authorization === undefined ? {} : { authorization }),
+      ...(certificate === undefined ? {} : { certificate }),
       method: request.method,
       path: request.url.split('?', 1)[0] ?? '/',
       url: request.url,

@@ -2,6 +2,7 @@ import websocket from '@fastify/websocket'
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import type { TlsFiles } from '#lib/tls-files.ts'
 import type { App } from './app.ts'
 import { registerBodyTimeout } from './body-timeout.ts'
 import { registerBrowsePage } from './browse-page.ts'
@@ -31,7 +32,8 @@ import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
 import { type StorageUsage, statusRoutes } from './routes/status.ts'
 import { type StreamRouteDeps, streamRoutes } from './routes/streams.ts'
 import { type TopicRouteDeps, topicRoutes } from './routes/topics.ts'
-import { registerSecurity, type SecurityDeps } from './security.ts'
+import type { SecurePort } from './secure-port.ts'
+import { type ClientCertificates, registerSecurity, type SecurityDeps } from './security.ts'
 import { validatorCompiler } from './validation.ts'
 import { registerWebApplication } from './web-application.ts'
 
@@ -62,6 +64,8 @@ export type ApiServerDeps = ApiServices &
     readonly host: string
     /** 0 takes any free port; `address` says which. */
     readonly port: number
+    /** HTTPS besides it. */
+    readonly tls?: { readonly port: number; readonly files: TlsFiles }
     /** Where the web application was built to. */
     readonly webDirectory: string
     readonly mounts?: readonly Mount[]
@@ -91,24 +95,33 @@ const goodbyeMs = 500
 export class ApiServer implements AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   readonly #app: App
+  readonly #secure: SecurePort | undefined
   readonly #connections: Connections
   readonly #closing: AbortController
   readonly #closeTimeoutMs: number
   #closed: Promise<void> | undefined
 
-  private constructor(options: { app: App; connections: Connections; closing: AbortController; closeTimeoutMs: number }) {
+  private constructor(options: {
+    app: App
+    secure: SecurePort | undefined
+    connections: Connections
+    closing: AbortController
+    closeTimeoutMs: number
+  }) {
     this.#app = options.app
+    this.#secure = options.secure
     this.#connections = options.connections
     this.#closing = options.closing
     this.#closeTimeoutMs = options.closeTimeoutMs
     this.address = addressOf(options.app)
   }
 
-  /** Throws `LISTEN_FAILED`. */
+  /** Throws `LISTEN_FAILED`, and `CONFIG_INVALID` for TLS files that cannot be used. */
   static async start(deps: ApiServerDeps): Promise<ApiServer> {
     const { host, port, closeTimeoutMs = 5_000 } = deps
     const closing = new AbortController()
-    const app = await buildApp(deps, closing.signal)
+    const certificates: ClientCertificates = new WeakMap()
+    const app = await buildApp(deps, closing.signal, certificates)
     const connections = new Connections(app.server)
     try {
       await app.listen({ host, port })
@@ -119,13 +132,24 @@ export class ApiServer implements AsyncDisposable {
       })
     }
     deps.log.info(addressOf(app), 'HTTP server listens')
-    return new ApiServer({ app, connections, closing, closeTimeoutMs })
+    try {
+      const secure = await listenSecurely(app, deps, certificates)
+      return new ApiServer({ app, secure, connections, closing, closeTimeoutMs })
+    } catch (error) {
+      await app.close()
+      throw error
+    }
   }
 
   /** `http://127.0.0.1:3000` */
   get url(): string {
     const { host, port } = this.address
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return `http://${hostForUrl(host)}:${port}`
+  }
+
+  /** `https://127.0.0.1:3443`; undefined: it does not listen for TLS. */
+  get tlsUrl(): string | undefined {
+    return this.#secure && `https://${hostForUrl(this.address.host)}:${this.#secure.port}`
   }
 
   /** Takes no new requests, lets those under way end for a limited time, then cuts them. */
@@ -136,6 +160,7 @@ export class ApiServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort()
+    const secureClosed = this.#secure?.[Symbol.asyncDispose]()
     this.#connections.close()
     const cut = setTimeout(() => {
       this.#app.server.closeAllConnections()
@@ -143,6 +168,7 @@ export class ApiServer implements AsyncDisposable {
     }, this.#closeTimeoutMs)
     try {
       await this.#app.close()
+      await secureClosed
     } finally {
       clearTimeout(cut)
     }
@@ -151,7 +177,7 @@ export class ApiServer implements AsyncDisposable {
 
 /** The OpenAPI document of the API that these would serve; none of them is called, and nothing listens. */
 export async function loadOpenApi(deps: ApiServerDeps): Promise<unknown> {
-  const app = await buildApp(deps, new AbortController().signal)
+  const app = await buildApp(deps, new AbortController().signal, new WeakMap())
   try {
     const document: unknown = (await app.inject('/api/openapi.json')).json()
     return document
@@ -160,7 +186,19 @@ export async function loadOpenApi(deps: ApiServerDeps): Promise<unknown> {
   }
 }
 
-async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App> {
+/** The code of TLS is loaded where it is wanted. */
+async function listenSecurely(
+  app: App,
+  { tls, host, log }: ApiServerDeps,
+  certificates: ClientCertificates,
+): Promise<SecurePort | undefined> {
+  if (!tls) return undefined
+  const { SecurePort } = await import('./secure-port.ts')
+  const onCertificate = certificates.set.bind(certificates)
+  return await SecurePort.listen({ http: app.server, host, ...tls, onCertificate, log })
+}
+
+async function buildApp(deps: ApiServerDeps, closing: AbortSignal, certificates: ClientCertificates): Promise<App> {
   const { log, observer, mounts = [], webDirectory: directory } = deps
   const handleError = errorHandler(log)
   // What it says at `info` we say ourselves.
@@ -192,7 +230,7 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal): Promise<App>
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => parseJson(body))
   registerBodyTimeout(app, { timeoutMs: bodyTimeoutMs })
   registerRequestLog(app, { log, ...(observer ? { observer } : {}) })
-  await registerSecurity(app, deps)
+  await registerSecurity(app, deps, certificates)
   registerOpenApi(app, deps.node)
   registerRoutes(app, deps, closing)
   registerBrowsePage(app)
@@ -261,6 +299,10 @@ function closeSockets(this: { websocketServer: App['websocketServer'] }, done: (
 
 function unusedFactory(): never {
   throw new AppError('INTERNAL', 'a route has neither our validator nor our serializer')
+}
+
+function hostForUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 function addressOf(app: App): { host: string; port: number } {

@@ -29,3 +29,10 @@ test('a dot in a pattern is a dot', () => {
   const access = new AccessList([{ ...viewer, read: ['a.b'] }])
   assert.equal(access.isAllowed('viewer', 'read', 'axb'), false)
 })
+
+test('a user without a password is one, and the process itself is none', () => {
+  const { password: _, ...worker } = viewer
+  const access = new AccessList([worker])
+  assert.deepEqual([access.hasUser('viewer'), access.findPassword('viewer')], [true, undefined])
+  assert.deepEqual([access.hasUser(access.own.name), access.findPassword(access.own.name)], [false, access.own.password])
+})

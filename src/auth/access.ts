@@ -5,7 +5,13 @@ import { Type, type Static } from 'typebox'
 export const userSchema = Type.Object(
   {
     name: Type.String({ minLength: 1, pattern: '^[^:"\\s]+$', description: 'Letters without space, colon or quote.' }),
-    password: Type.String({ minLength: 1, secret: true, description: 'The password; best written as ${VARIABLE}.' }),
+    password: Type.Optional(
+      Type.String({
+        minLength: 1,
+        secret: true,
+        description: 'The password; best written as ${VARIABLE}. Without one the user gets in by a client certificate only.',
+      }),
+    ),
     publish: Type.Array(Type.String(), { default: [], description: 'Streams that the user may publish, such as "site-1/*".' }),
     read: Type.Array(Type.String(), { default: ['*'], description: 'Streams that the user may read.' }),
     admin: Type.Boolean({ default: false, description: 'The user may see and change everything by API.' }),
@@ -19,7 +25,11 @@ export type StreamAction = 'publish' | 'read'
 /** Name and password of the process itself. */
 export type OwnCredentials = { readonly name: string; readonly password: string }
 
-type Grant = { readonly password: string; readonly isAdmin: boolean; readonly patterns: Record<StreamAction, readonly RegExp[]> }
+type Grant = {
+  readonly password: string | undefined
+  readonly isAdmin: boolean
+  readonly patterns: Record<StreamAction, readonly RegExp[]>
+}
 
 /** Not among the names that a user may have. */
 const ownName = 'millrace internal'
@@ -49,6 +59,12 @@ export class AccessList {
     return this.#grants.size > 0
   }
 
+  /** Whether somebody may be this user; never the process itself. */
+  hasUser(user: string): boolean {
+    return this.#grants.has(user)
+  }
+
+  /** Undefined: there is no such user, or one without a password, whom no password lets in. */
   findPassword(user: string): string | undefined {
     if (user === ownName) return this.own.password
     return this.#grants.get(user)?.password

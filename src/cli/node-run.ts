@@ -8,7 +8,7 @@ import type { Terminal } from './terminal.ts'
 
 /** What the command line needs of a node that runs. */
 export interface RunningNode extends AsyncDisposable {
-  readonly addresses: Readonly<Partial<Record<'api' | 'rtsp' | 'kafka' | 'grpc' | 'metrics' | 'worker', string>>>
+  readonly addresses: Readonly<Partial<Record<'api' | 'apiTls' | 'rtsp' | 'kafka' | 'grpc' | 'metrics' | 'worker', string>>>
   reload(loaded: Loaded<Settings>): Promise<{ changed: string[]; restarted: string[]; needsRestart: string[] }>
 }
 

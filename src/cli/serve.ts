@@ -57,6 +57,7 @@ export function describeNode(
   const places = formatPairs([
     ['  Web', addresses.api],
     ['  API', addresses.api && `${addresses.api}/api`],
+    ['  HTTPS', addresses.apiTls],
     ['  RTSP', addresses.rtsp],
     ['  Kafka', addresses.kafka],
     ['  gRPC', addresses.grpc],

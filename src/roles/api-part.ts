@@ -7,6 +7,7 @@ import { HttpAccess } from '#auth/http-access.ts'
 import type { UrlSigner } from '#auth/url-signer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import type { TlsFiles } from '#lib/tls-files.ts'
 import type { Recordings } from '#live/recordings.ts'
 import type { StreamRegistry } from '#live/registry.ts'
 import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
@@ -36,19 +37,28 @@ type LiveParts = {
 /** The API of this node, and who watches by HLS. */
 export type ApiPart = { readonly server: ApiServer; readonly hls: HlsHandler | undefined }
 
-/** Throws `LISTEN_FAILED`. */
-export async function startApi({ settings: { api }, access, signer, live, ...deps }: Deps): Promise<ApiPart> {
+/** Throws `LISTEN_FAILED`, and `CONFIG_INVALID` for TLS files that cannot be used. */
+export async function startApi({ settings: { api, tls }, access, signer, live, ...deps }: Deps): Promise<ApiPart> {
   const hls = live && createHlsHandler({ hub: hlsHub(live.streams), clock: deps.clock, log: deps.log })
   const server = await ApiServer.start({
     ...deps,
     host: api.host,
     port: api.port,
     allowedOrigins: api.allowedOrigins,
-    access: new HttpAccess({ users: access, signer }),
+    access: new HttpAccess({ users: access, signer, clock: deps.clock }),
     webDirectory,
+    ...(api.tlsPort === undefined ? {} : { tls: { port: api.tlsPort, files: tlsFiles(tls) } }),
     ...(live && hls && liveDeps(live, hls)),
   })
   return { server, hls }
+}
+
+function tlsFiles({ certificate, key, clientAuthority }: Settings['tls']): TlsFiles {
+  return {
+    ...(certificate !== undefined && { certificateFile: certificate }),
+    ...(key !== undefined && { keyFile: key }),
+    ...(clientAuthority !== undefined && { authorityFile: clientAuthority }),
+  }
 }
 
 function liveDeps({ streams, recordings, rtspPort }: LiveParts, handler: HlsHandler): { live: LiveServices; mounts: Mount[] } {

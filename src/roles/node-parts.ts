@@ -96,6 +96,7 @@ export class NodeParts {
       this.#metricsServer && `http://${hostForUrl(this.#metricsServer.address.host)}:${this.#metricsServer.address.port}/metrics`
     return {
       ...(this.#api ? { api: this.#api.url } : {}),
+      ...(this.#api?.tlsUrl === undefined ? {} : { apiTls: this.#api.tlsUrl }),
       ...(rtsp ? { rtsp } : {}),
       ...(kafka ? { kafka } : {}),
       ...(grpc ? { grpc } : {}),

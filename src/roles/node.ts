@@ -23,6 +23,8 @@ export type ReloadSummary = {
 /** Where a node listens; what it does not run is absent. */
 export type NodeAddresses = {
   readonly api?: string
+  /** The same over TLS. */
+  readonly apiTls?: string
   readonly rtsp?: string
   readonly kafka?: string
   readonly grpc?: string

@@ -15,7 +15,7 @@ export const parts = {
   kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },
   grpc: { needs: ['log'], sections: ['grpc', 'tls'], canRestart: true },
   jobs: { needs: ['database', 'objects'], sections: ['jobs', 'scenarios'], canRestart: false },
-  api: { needs: ['database', 'jobs'], sections: ['api'], canRestart: true },
+  api: { needs: ['database', 'jobs'], sections: ['api', 'tls'], canRestart: true },
   worker: { needs: [], sections: ['worker'], canRestart: true },
   backup: { needs: ['database', 'objects'], sections: ['backup'], canRestart: true },
   metrics: { needs: [], sections: ['metrics'], canRestart: true },

@@ -50,6 +50,24 @@ test('a stream takes from the defaults what it does not say', async () => {
   )
 })
 
+test('HTTPS needs a certificate, and a user without a password an authority', async () => {
+  const tls = '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\n'
+  const authority = 'clientAuthority = "a.pem"\n'
+  const user = '[[users]]\nname = "worker-1"\n'
+  const whole = `[api]\ntlsPort = 0\n${tls}${authority}${user}`
+  assert.deepEqual((await loadText(whole)).users[0], { name: 'worker-1', publish: [], read: ['*'], admin: false })
+  for (const [text, message] of [
+    ['[api]\ntlsPort = 0\n', /api\.tlsPort needs tls\.certificate/],
+    [`${tls}${authority}`, /tls\.clientAuthority is for HTTPS only; set api\.tlsPort/],
+    [`[api]\ntlsPort = 0\n${tls}${user}`, /users\[0\]\.password is missing; .*tls\.clientAuthority/],
+    ['[worker]\ncertificate = "c.pem"\n', /worker\.key is missing/],
+  ] as const) {
+    await assert.rejects(loadText(text), { code: 'CONFIG_INVALID', message })
+  }
+  const open = await loadText(whole.replace(user, '').replace('[api]', '[api]\nhost = "0.0.0.0"'))
+  assert.throws(() => checkListenAddresses(open), { code: 'LISTEN_REFUSED' })
+})
+
 test('names of other programs are understood', async () => {
   const environment = { DATABASE_URL: 'postgres://db/m', S3_BUCKET: 'b', AWS_REGION: 'eu-1', S3_PATH_STYLE: 'false' }
   const { value } = await loadSettings({ environment })
@@ -61,6 +79,7 @@ test('variables of the command line and of Kubernetes are no mistakes', async ()
   const environment = {
     MILLRACE_CONFIG: 'x',
     MILLRACE_URL: 'y',
+    MILLRACE_API_AUTHORITY: 'authority.pem',
     MILLRACE_PORT: 'tcp://10.0.0.1:80',
     MILLRACE_PORT_80_TCP_ADDR: '10.0.0.1',
     MILLRACE_SERVICE_HOST: '10.0.0.1',

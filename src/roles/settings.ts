@@ -72,6 +72,12 @@ const apiSettingsSchema = Type.Object(
       default: 3000,
       description: 'HTTP: API, events, web application, HLS. 0 takes any free port.',
     }),
+    tlsPort: Type.Optional(
+      Type.Integer({
+        ...portRange,
+        description: 'HTTPS: the same, besides the plain port; without it there is none. 0 takes any free port.',
+      }),
+    ),
     allowedOrigins: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:
@@ -107,8 +113,15 @@ const tlsSettingsSchema = Type.Object(
       Type.String({ minLength: 1, description: 'Path of the certificate chain, PEM; read again when the file changes.' }),
     ),
     key: Type.Optional(Type.String({ minLength: 1, description: 'Path of the private key that belongs to it, PEM.' })),
+    clientAuthority: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Path of the authority (CA), PEM, whose client certificates are taken over HTTPS: the common name of one is the user of that name, who then needs no password. Read again when the file changes.',
+      }),
+    ),
   },
-  { ...closed, description: 'The certificate of the Kafka and gRPC servers.' },
+  { ...closed, description: 'The certificate of the HTTPS, Kafka and gRPC servers, and whose client certificates are taken.' },
 )
 
 /** A section under its heading in the documents. */
@@ -203,7 +216,8 @@ export const environmentAliases: readonly EnvironmentAlias[] = [
 /**
  * `MILLRACE_…` that are no settings: those of the command line and the tests, and those that Kubernetes sets for a service named `millrace`.
  */
-const ignoredVariables = /^MILLRACE_(CONFIG|URL|(FUZZ|TEST)_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\d+_\w+)?)$/
+const ignoredVariables =
+  /^MILLRACE_(CONFIG|URL|API_(AUTHORITY|CERTIFICATE|KEY)|(FUZZ|TEST)_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\d+_\w+)?)$/
 
 export type LoadSettingsOptions = {
   readonly file?: string | undefined
@@ -225,6 +239,7 @@ export function loadSettings({ file, environment, flags = [] }: LoadSettingsOpti
       ...doubledUsers(settings),
       ...crossedRetries(settings),
       ...halfTls(settings),
+      ...lockedOutUsers(settings),
       ...jobsSettingsProblems(settings),
       ...fileScenarioProblems(settings.scenarios),
     ],
@@ -272,10 +287,26 @@ function crossedRetries({ live }: Settings): Finding[] {
   return [{ path: ['live', 'retryMaxSeconds'], message }]
 }
 
-function halfTls({ tls, kafka }: Settings): Finding[] {
+function halfTls({ tls, kafka, api }: Settings): Finding[] {
   const has = { certificate: tls.certificate !== undefined, key: tls.key !== undefined }
   const path = ['tls', has.certificate ? 'key' : 'certificate']
   if (has.certificate !== has.key) return [{ path, message: 'is missing; certificate and key need each other' }]
-  if (kafka.tlsPort === undefined || has.key) return []
-  return [{ path: ['kafka', 'tlsPort'], message: 'needs tls.certificate and tls.key; add them, or leave the port out' }]
+  const findings: Finding[] = []
+  for (const [section, { tlsPort }] of Object.entries({ kafka, api })) {
+    if (tlsPort === undefined || has.key) continue
+    const message = 'needs tls.certificate and tls.key; add them, or leave the port out'
+    findings.push({ path: [section, 'tlsPort'], message })
+  }
+  if (tls.clientAuthority !== undefined && api.tlsPort === undefined) {
+    findings.push({ path: ['tls', 'clientAuthority'], message: 'is for HTTPS only; set api.tlsPort, or leave it out' })
+  }
+  return findings
+}
+
+function lockedOutUsers({ users, tls }: Settings): Finding[] {
+  if (tls.clientAuthority !== undefined) return []
+  return users.flatMap(({ password }, index) => {
+    const message = 'is missing; add it, or set tls.clientAuthority so that the user gets in by certificate'
+    return password === undefined ? [{ path: ['users', index, 'password'], message }] : []
+  })
 }

@@ -141,6 +141,7 @@ function kafkaSettings(changes: Partial<KafkaSettings>): KafkaSettings {
 function accessOf({ users, admin }: KafkaNodeOptions): Access {
   return {
     isRequired: () => users !== undefined,
+    hasUser: (user) => users !== undefined && Object.hasOwn(users, user),
     findPassword: (user) => (users && Object.hasOwn(users, user) ? users[user] : undefined),
     isAdmin: (user) => user === admin,
   }

@@ -25,7 +25,7 @@ export type MillraceOptions = {
 }
 
 /** Where it listens, as its log says; what its role does not have is absent. */
-type Addresses = Readonly<Partial<Record<'api' | 'rtsp' | 'kafka' | 'grpc' | 'metrics' | 'worker', string>>>
+type Addresses = Readonly<Partial<Record<'api' | 'apiTls' | 'rtsp' | 'kafka' | 'grpc' | 'metrics' | 'worker', string>>>
 
 /** Starts the real program on free ports of the loopback interface, with a data directory that is removed in the end. */
 export async function startMillrace(options: MillraceOptions = {}): Promise<Millrace> {
@@ -67,6 +67,10 @@ export class Millrace implements AsyncDisposable {
   /** `http://127.0.0.1:<port>`: API, HLS, web application. */
   get url(): string {
     return this.#addressOf('api')
+  }
+  /** `https://127.0.0.1:<port>`: the same, where the configuration wants it. */
+  get tlsUrl(): string {
+    return this.#addressOf('apiTls')
   }
   /** `rtsp://127.0.0.1:<port>` */
   get rtspUrl(): string {

@@ -4,7 +4,12 @@ import type { AclRow } from '#eventlog/metadata/log-metadata.ts'
 import { Authorizer, clusterName, type Operation, type ResourceType } from './authorizer.ts'
 import { MemorySecurityStore } from './kafka.fixture.ts'
 
-const access = { isRequired: () => true, findPassword: () => undefined, isAdmin: (user: string) => user === 'root' }
+const access = {
+  isRequired: () => true,
+  hasUser: () => false,
+  findPassword: () => undefined,
+  isAdmin: (user: string) => user === 'root',
+}
 
 /** `alice read topic orders`, with `orders*` for a prefix and `!` in front for a denial. */
 function rule(text: string): AclRow {

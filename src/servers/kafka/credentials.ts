@@ -42,7 +42,7 @@ export class Credentials {
 
   /** Whether the configuration has this user. */
   isConfigured(user: string): boolean {
-    return this.#access.findPassword(user) !== undefined
+    return this.#access.hasUser(user) || this.#access.findPassword(user) !== undefined
   }
 
   async save(row: ScramRow): Promise<void> {
@@ -61,13 +61,16 @@ export class Credentials {
   async findScram(user: string, mechanism: ScramMechanism): Promise<ScramCredential> {
     const password = this.#access.findPassword(user)
     if (password !== undefined) return this.#derive({ user, mechanism, password })
-    return this.#stored.get(keyOf({ user, mechanism })) ?? this.#impossible(user, mechanism)
+    const stored = this.isConfigured(user) ? undefined : this.#stored.get(keyOf({ user, mechanism }))
+    return stored ?? this.#impossible(user, mechanism)
   }
 
   /** Whether this is the user's password. */
   async isPassword(user: string, password: string): Promise<boolean> {
     const configured = this.#access.findPassword(user)
     if (configured !== undefined) return isEqual(digest(password), digest(configured))
+    // Has no password on purpose.
+    if (this.isConfigured(user)) return false
     const row =
       this.#stored.get(keyOf({ user, mechanism: 'SCRAM-SHA-512' })) ??
       this.#stored.get(keyOf({ user, mechanism: 'SCRAM-SHA-256' }))

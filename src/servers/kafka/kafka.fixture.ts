@@ -263,11 +263,17 @@ export class MemoryHub implements LogHub {
   }
 }
 
-export const openAccess: Access = { isRequired: () => false, findPassword: () => undefined, isAdmin: () => false }
+export const openAccess: Access = {
+  isRequired: () => false,
+  hasUser: () => false,
+  findPassword: () => undefined,
+  isAdmin: () => false,
+}
 
 /** Users `root` (an administrator), `alice` and `bob`; the password is the name, doubled. */
 export const userAccess: Access = {
   isRequired: () => true,
+  hasUser: (user) => ['root', 'alice', 'bob'].includes(user),
   findPassword: (user) => (['root', 'alice', 'bob'].includes(user) ? user + user : undefined),
   isAdmin: (user) => user === 'root',
 }

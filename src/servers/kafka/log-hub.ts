@@ -184,7 +184,9 @@ export type GroupView = {
 export interface Access {
   /** Whether anybody needs credentials. */
   isRequired(): boolean
-  /** In clear: SCRAM needs it so. */
+  /** Whether the configuration has this user. */
+  hasUser(user: string): boolean
+  /** In clear: SCRAM needs it so. Undefined also for a user who has none: no other credentials let that one in. */
   findPassword(user: string): string | undefined
   /** Access rules do not bind an administrator. */
   isAdmin(user: string): boolean
