@@ -78,11 +78,26 @@ export const workerSettingsSchema = Type.Object(
     urls: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       maxItems: 32,
-      description: 'Addresses of the API, such as "http://10.0.0.5:3000", tried in turn; none: the API of this process.',
+      description:
+        'Addresses of the API, such as "http://10.0.0.5:3000" or "https://api.example.org:3443", tried in turn; none: the API of this process.',
     }),
     credential: Type.Optional(
       Type.String({ minLength: 3, secret: true, description: 'Name and password of an admin, as "name:password".' }),
     ),
+    authority: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Path of the own authority (CA), PEM, that signed the certificate of the API. Addresses of files are trusted with it too, besides the public ones. Read again when the file changes.',
+      }),
+    ),
+    certificate: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Path of the client certificate, PEM, in place of `credential`: its common name is an admin.',
+      }),
+    ),
+    key: Type.Optional(Type.String({ minLength: 1, description: 'Path of the private key that belongs to it, PEM.' })),
     id: Type.Optional(
       Type.String({
         pattern: '^[a-zA-Z0-9._-]{1,100}$',
@@ -173,6 +188,10 @@ export function jobsSettingsProblems({ jobs, worker }: { jobs: JobsSettings; wor
   if (jobs.retryFirstSeconds > jobs.retryMaxSeconds) {
     const message = `is ${jobs.retryMaxSeconds}, less than jobs.retryFirstSeconds (${jobs.retryFirstSeconds}); raise it`
     problems.push({ path: ['jobs', 'retryMaxSeconds'], message })
+  }
+  if ((worker.certificate === undefined) !== (worker.key === undefined)) {
+    const missing = worker.key === undefined ? 'key' : 'certificate'
+    problems.push({ path: ['worker', missing], message: 'is missing; certificate and key need each other' })
   }
   if (worker.slots > 0 && worker.liveReserve > worker.slots) {
     const message = `is ${worker.liveReserve}, more than worker.slots (${worker.slots}); lower it`

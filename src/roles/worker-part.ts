@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Worker } from '#jobs/worker/worker.ts'
+import type { WorkerTls } from '#jobs/worker/worker-tls.ts'
 import { systemClock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
@@ -99,7 +100,9 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const { CodecProcesses } = await import('#jobs/worker/codec-processes.ts')
   const { Gpus } = await import('#jobs/worker/gpus.ts')
   const { codecRunners, detectEncoders } = await import('#jobs/worker/codec-runners.ts')
-  const client = new WorkerClient({ urls, credential, log })
+  const running = new AsyncDisposableStack()
+  const tls = running.use(await openTls(settings, log))
+  const client = new WorkerClient({ urls, credential, tls, log })
   const metrics = new WorkerMetrics()
   const named = { id: settings.id ?? (await loadWorkerId(server.dataDirectory)), name: hostname(), version }
   const configured = workerOptionsOf(settings, { ...named, dataDirectory: server.dataDirectory })
@@ -107,9 +110,8 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const drainMs = own ? Math.min(configured.drainMs, server.shutdownSeconds * 500) : configured.drainMs
   const options = { ...configured, drainMs }
   const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
-  const running = new AsyncDisposableStack()
   const runners = codecRunners(running.use(new CodecProcesses({ log })))
-  const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, log }))
+  const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, tls, log }))
   const gpus = running.use(new Gpus({ clock: systemClock }))
   metrics.watch(() => ({
     status: worker.status,
@@ -119,6 +121,18 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
     gpus: gpus.figures,
   }))
   return { worker, metrics, running }
+}
+
+/** What connections over TLS are made with; undefined: nothing of our own. */
+async function openTls({ authority, certificate, key }: Settings['worker'], log: Logger): Promise<WorkerTls | undefined> {
+  if (authority === undefined && certificate === undefined) return undefined
+  const { WorkerTls } = await import('#jobs/worker/worker-tls.ts')
+  const files = {
+    ...(authority !== undefined && { authorityFile: authority }),
+    ...(certificate !== undefined && { certificateFile: certificate }),
+    ...(key !== undefined && { keyFile: key }),
+  }
+  return await WorkerTls.open(files, { timers: systemTimers, log })
 }
 
 /** Made at the first start and kept: a worker that starts again is the same one. */

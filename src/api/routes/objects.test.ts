@@ -191,7 +191,7 @@ test('a reader that goes away ends the reading', async () => {
 test('who sees the directory of the server reads objects where they lie and moves files in', async () => {
   await using stack = new AsyncDisposableStack()
   const { directory, store, urls, clock } = await startServer(stack)
-  const places = new ObjectPlaces(pino({ level: 'silent' }))
+  const places = new ObjectPlaces({ log: pino({ level: 'silent' }) })
   const { signal } = new AbortController()
   const bytes = randomBytes(300_000)
   await store.put('a/b', bytes)
@@ -221,7 +221,8 @@ test('a worker that sees another directory of that name, or none, moves bytes ov
   const { signal } = new AbortController()
   await store.put('a/b', randomBytes(10))
   const inputs = [{ name: 'film', url: await urls.get('a/b') }]
-  const find = async (): Promise<number> => (await new ObjectPlaces(pino({ level: 'silent' })).findInputs(inputs, signal)).size
+  const find = async (): Promise<number> =>
+    (await new ObjectPlaces({ log: pino({ level: 'silent' }) }).findInputs(inputs, signal)).size
   assert.equal(await find(), 1)
   const { proof } = await store.place()
   Object.assign(store, { place: async () => ({ directory, proof: proof.split('').toReversed().join('') }) })

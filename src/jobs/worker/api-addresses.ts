@@ -1,7 +1,10 @@
+import type { Agent } from 'node:https'
 import { Type } from 'typebox'
 import { Check } from 'typebox/value'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
+import { explainDistrust } from '#lib/tls-distrust.ts'
 import { postJson } from './post-json.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 const errorBodySchema = Type.Object({
   code: Type.String(),
@@ -17,11 +20,13 @@ type Address = { readonly base: URL; readonly headers: Readonly<Record<string, s
 /** Where the API is: one or several nodes of it. A request goes to the one that answered last; when it does not, to the next. */
 export class ApiAddresses {
   readonly #addresses: readonly Address[]
+  readonly #tls: Pick<TlsConnections, 'agent'> | undefined
   #current = 0
   #failureCount = 0
 
   /** `USAGE` when one is no address, or there is none. */
-  constructor(urls: readonly string[], credential?: string) {
+  constructor(urls: readonly string[], credential?: string, tls?: Pick<TlsConnections, 'agent'>) {
+    this.#tls = tls
     this.#addresses = urls.map((url) => parseAddress(url, credential))
     if (this.#addresses.length === 0) throw new AppError('USAGE', 'a worker needs the address of an API; set worker.urls')
   }
@@ -39,7 +44,7 @@ export class ApiAddresses {
     let last: AppError | undefined
     for (let tried = 0; tried < this.#addresses.length; tried++) {
       const index = (this.#current + tried) % this.#addresses.length
-      const outcome = await postTo(this.#at(index), path, { json, signal: signalOf() })
+      const outcome = await postTo(this.#at(index), path, { json, signal: signalOf(), agent: this.#tls?.agent })
       if (outcome.kind === 'answered') {
         this.#current = index
         return { value: outcome.value, base: this.#at(index).base }
@@ -74,17 +79,17 @@ type Outcome = { readonly kind: 'answered'; readonly value: unknown } | { readon
 async function postTo(
   { base, headers }: Address,
   path: string,
-  { json, signal }: { json: string; signal: AbortSignal },
+  { json, signal, agent }: { json: string; signal: AbortSignal; agent: Agent | undefined },
 ): Promise<Outcome> {
   const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/${path}`, base)
   try {
-    const { status, text } = await postJson(url, { json, headers, signal })
+    const { status, text } = await postJson(url, { json, headers, signal, agent })
     if (status >= 200 && status < 300) return { kind: 'answered', value: text === '' ? null : parseJson(text) }
     return refusal(base, status, parseJson(text))
   } catch (cause) {
     if (cause instanceof AppError) throw cause
     if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason
-    return { kind: 'away', error: unreachable(base, reasonOf(cause), cause) }
+    return { kind: 'away', error: distrusted(base, cause) ?? unreachable(base, reasonOf(cause), cause) }
   }
 }
 
@@ -99,6 +104,14 @@ function refusal(base: URL, status: number, body: unknown): Outcome {
 
 function unreachable(base: URL, reason: string, cause?: unknown): AppError {
   return new AppError('API_UNREACHABLE', `no API answers at ${base.origin} (${reason}); check worker.urls`, { cause })
+}
+
+/** It may be renewed while the worker waits. */
+function distrusted(base: URL, cause: unknown): AppError | undefined {
+  const reason = explainDistrust(cause, 'worker.authority')
+  return reason === undefined
+    ? undefined
+    : new AppError('API_UNREACHABLE', `the API at ${base.origin} is not trusted: ${reason}`, { cause })
 }
 
 function parseJson(text: string): unknown {

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:https'
 import { Check } from 'typebox/value'
 import { anySignal } from '#lib/abort.ts'
 import type { Logger } from '#lib/log.ts'
@@ -7,6 +8,7 @@ import { SharedDirectory } from '#store/objects/store-place.ts'
 import { transferPath } from '#store/objects/transfers.ts'
 import type { InputFile } from '../worker-protocol.ts'
 import { postJson } from './post-json.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 const answerMs = 5000
 /** A server whose directory is not here is not asked again for so long. */
@@ -18,10 +20,12 @@ const absentMs = 60_000
  */
 export class ObjectPlaces {
   readonly #log: Logger
+  readonly #tls: Pick<TlsConnections, 'agent'> | undefined
   readonly #absentUntilMs = new Map<string, number>()
 
-  constructor(log: Logger) {
+  constructor({ log, tls }: { log: Logger; tls?: Pick<TlsConnections, 'agent'> | undefined }) {
     this.#log = log
+    this.#tls = tls
   }
 
   /** Paths of those inputs that are files here, by their names. */
@@ -57,7 +61,7 @@ export class ObjectPlaces {
     if (!pathname.endsWith(transferPath) || token === null || performance.now() < (this.#absentUntilMs.get(origin) ?? 0)) {
       return undefined
     }
-    const place = await askPlace(new URL(`${pathname}/place`, origin), token, signal)
+    const place = await askPlace(new URL(`${pathname}/place`, origin), token, { signal, agent: this.#tls?.agent })
     const directory = place && (await SharedDirectory.find(place))
     if (place && directory) return { place, directory }
     this.#absentUntilMs.set(origin, performance.now() + absentMs)
@@ -66,11 +70,15 @@ export class ObjectPlaces {
 }
 
 /** Undefined for whatever is no place: the URL tells better what is wrong. Throws the reason of a fired signal. */
-async function askPlace(url: URL, token: string, signal: AbortSignal): Promise<ObjectPlace | undefined> {
+async function askPlace(
+  url: URL,
+  token: string,
+  { signal, agent }: { signal: AbortSignal; agent: Agent | undefined },
+): Promise<ObjectPlace | undefined> {
   try {
     const json = JSON.stringify({ token })
     const patience = AbortSignal.timeout(answerMs)
-    const { status, text } = await postJson(url, { json, headers: {}, signal: anySignal(signal, patience) })
+    const { status, text } = await postJson(url, { json, headers: {}, signal: anySignal(signal, patience), agent })
     const answer: unknown = status === 200 ? JSON.parse(text) : undefined
     return Check(objectPlaceSchema, answer) ? answer : undefined
   } catch {

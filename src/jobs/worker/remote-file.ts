@@ -2,6 +2,7 @@ import { anySignal } from '#lib/abort.ts'
 import { AppError } from '#lib/errors.ts'
 import { withoutCredentials } from '#lib/log.ts'
 import { Tries, type Patience } from './patience.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 /** Answers after which the same request may succeed. */
 const passingStatuses = new Set([408, 425, 429, 500, 502, 503, 504])
@@ -22,6 +23,7 @@ export type RemoteFileOptions = {
   /** A connection that brings nothing for so long is given up. */
   readonly idleMs: number
   readonly onBytes?: (bytes: number) => void
+  readonly tls?: Pick<TlsConnections, 'dispatcher'> | undefined
 }
 
 /**
@@ -85,7 +87,9 @@ export class RemoteFile {
     try {
       const { url, headers } = addressOf(this.#url)
       const range = `bytes=${offsetBytes}-${offsetBytes + lengthBytes - 1}`
+      const dispatcher = this.#options.tls?.dispatcher
       const response = await fetch(url, {
+        ...(dispatcher && { dispatcher }),
         headers: { ...headers, range, 'accept-encoding': 'identity' },
         signal: anySignal(signal, idle.signal, ended.signal),
       })

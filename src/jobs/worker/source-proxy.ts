@@ -10,6 +10,7 @@ import type { Patience } from './patience.ts'
 import { RemoteFile } from './remote-file.ts'
 import { answerWithFile } from './source-answer.ts'
 import { SourceFile } from './source-file.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 const maxConnections = 256
 const inputPatience = { firstMs: 250, maxMs: 10_000, giveUpMs: inputPatienceMs }
@@ -20,6 +21,8 @@ export type SourceProxyOptions = {
   readonly patience?: Patience
   readonly idleMs?: number
   readonly onBytes?: (bytes: number) => void
+  /** For addresses with `https:`; absent: those of Node. */
+  readonly tls?: Pick<TlsConnections, 'dispatcher'> | undefined
 }
 
 export type MountOptions = {
@@ -138,14 +141,14 @@ export class SourceProxy implements AsyncDisposable {
   }
 
   #share(key: string, { name, url, sizeBytes }: InputFile): Shared {
-    const { patience = inputPatience, idleMs = 20_000, onBytes } = this.#options
+    const { patience = inputPatience, idleMs = 20_000, onBytes, tls } = this.#options
     const users: Refresh[] = []
     const refresh: Refresh = async (signal) => {
       const newest = users.at(-1)
       if (!newest) throw new AppError('SHUTTING_DOWN', 'nobody reads this input any more')
       return await newest(signal)
     }
-    const remote = new RemoteFile({ name, url, sizeBytes, patience, idleMs, refresh, ...(onBytes && { onBytes }) })
+    const remote = new RemoteFile({ name, url, sizeBytes, patience, idleMs, refresh, tls, ...(onBytes && { onBytes }) })
     return { file: new SourceFile(key, remote, this.#cache), users }
   }
 

@@ -13,6 +13,7 @@ import { TaskProgress } from './task-progress.ts'
 import { runTask, type TaskResult, type TaskRunners } from './task-runner.ts'
 import { uploadFiles } from './upload.ts'
 import type { WorkerClient } from './worker-client.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 /** `told`: the API said so; `replaced`: this worker was taken for lost; `leaving`: it stops, and gives back what it has. */
 export type StopReason = 'told' | 'replaced' | 'leaving'
@@ -26,6 +27,7 @@ export type RunDeps = {
   readonly scratch: Scratch
   readonly proxy: SourceProxy
   readonly places: Pick<ObjectPlaces, 'findInputs' | 'adopt'>
+  readonly tls?: TlsConnections | undefined
   readonly runners: TaskRunners
   readonly logs: TaskLogs
   readonly log: Logger
@@ -213,6 +215,7 @@ export class TaskRun {
       announce: (announced) => client.announceFiles(this.#worker, this.lease, { files: announced, signal }),
       adopt: (url, path) => places.adopt(url, path, signal),
       isMovable: client.addressCount > 1,
+      tls: this.#deps.tls,
       signal,
       onProgress: (sentBytes, totalBytes) => this.#progress.sent(sentBytes, totalBytes),
     })

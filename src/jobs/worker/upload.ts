@@ -5,6 +5,7 @@ import { AppError } from '#lib/errors.ts'
 import type { FinishedUpload, Upload } from '../worker-protocol.ts'
 import { Tries, type Patience } from './patience.ts'
 import type { AnnouncedFile } from './worker-client.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 const partsAtOnce = 2
 /** As many as one message holds. */
@@ -30,6 +31,8 @@ export type UploadOptions = {
   readonly isMovable?: boolean
   /** Moves a whole file to where the URL of its first part leads; undefined where it must be sent. Absent: all are sent. */
   readonly adopt?: (url: string, path: string) => Promise<string[] | undefined>
+  /** For addresses with `https:`; absent: those of Node. */
+  readonly tls?: Pick<TlsConnections, 'dispatcher'> | undefined
   readonly signal: AbortSignal
   /** Bytes that have arrived, more each time, of all. */
   readonly onProgress?: (sentBytes: number, totalBytes: number) => void
@@ -106,7 +109,7 @@ async function adoptFile(
 /** The ETags of all parts, or undefined when the addresses are not taken any more. */
 async function sendParts(
   { file, announced, upload }: Sending,
-  { isMovable = false, signal, patience = uploadPatience }: UploadOptions,
+  { isMovable = false, tls, signal, patience = uploadPatience }: UploadOptions,
   onSent: (bytes: number) => void,
 ): Promise<string[] | undefined> {
   const content = await openAsBlob(file.path)
@@ -120,7 +123,7 @@ async function sendParts(
       const url = upload.partUrls[part]
       if (url === undefined) return
       const bytes = content.slice(part * upload.partBytes, Math.min(announced.sizeBytes, (part + 1) * upload.partBytes))
-      const etag = await sendPart({ url, bytes, name: file.name, signal: stopped, patience, isMovable })
+      const etag = await sendPart({ url, bytes, name: file.name, signal: stopped, patience, isMovable, tls })
       if (etag === undefined) {
         state.isRefused = true
         return
@@ -145,15 +148,17 @@ type Part = {
   readonly signal: AbortSignal
   readonly patience: Patience
   readonly isMovable: boolean
+  readonly tls: UploadOptions['tls']
 }
 
 /** Its ETag, or undefined when the address is refused. */
-async function sendPart({ url, bytes, name, signal, patience, isMovable }: Part): Promise<string | undefined> {
+async function sendPart({ url, bytes, name, signal, patience, isMovable, tls }: Part): Promise<string | undefined> {
   const tries = new Tries(patience)
   const timeoutMs = shortestPartMs + Math.ceil((bytes.size / slowestBytesPerSecond) * 1000)
   for (let failures = 0; !isMovable || failures < movingFailures; failures++) {
     try {
       const response = await fetch(url, {
+        ...(tls?.dispatcher && { dispatcher: tls.dispatcher }),
         method: 'PUT',
         body: bytes,
         signal: anySignal(signal, AbortSignal.timeout(timeoutMs)),

@@ -22,6 +22,7 @@ import {
   type Upload,
 } from '../worker-protocol.ts'
 import { ApiAddresses, type ApiAnswer } from './api-addresses.ts'
+import type { TlsConnections } from './worker-tls.ts'
 
 const answerMs = 15_000
 const retryFirstMs = 250
@@ -38,6 +39,8 @@ export type WorkerClientOptions = {
   readonly urls: readonly string[]
   /** `name:password`, for addresses that have none. */
   readonly credential?: string | undefined
+  /** For addresses with `https:`; absent: those of Node. */
+  readonly tls?: Pick<TlsConnections, 'agent'> | undefined
   readonly log: Logger
   /** Longest wait between two tries. */
   readonly retryMaxMs?: number
@@ -57,8 +60,8 @@ export class WorkerClient {
   readonly #retryMaxMs: number
 
   /** `USAGE` when an address is none. */
-  constructor({ urls, credential, log, retryMaxMs = defaultRetryMaxMs }: WorkerClientOptions) {
-    this.#addresses = new ApiAddresses(urls, credential)
+  constructor({ urls, credential, tls, log, retryMaxMs = defaultRetryMaxMs }: WorkerClientOptions) {
+    this.#addresses = new ApiAddresses(urls, credential, tls)
     this.#log = log
     this.#retryMaxMs = retryMaxMs
   }

@@ -20,6 +20,7 @@ import { SourceProxy } from './source-proxy.ts'
 import { TaskLogs } from './task-logs.ts'
 import type { TaskRunners } from './task-runner.ts'
 import type { WorkerClient } from './worker-client.ts'
+import type { TlsConnections } from './worker-tls.ts'
 import { silentObserver, type WorkerObserver } from './worker-observer.ts'
 import { defaultTimes, type WorkerOptions, type WorkerTimes } from './worker-options.ts'
 
@@ -29,6 +30,8 @@ export type WorkerDeps = {
   /** Finds out what the machine can do, by trying. */
   readonly detect: (signal: AbortSignal) => Promise<EncoderList>
   readonly observer?: WorkerObserver
+  /** For addresses with `https:`; absent: those of Node. */
+  readonly tls?: TlsConnections | undefined
   readonly log: Logger
 }
 
@@ -91,13 +94,14 @@ export class Worker implements AsyncDisposable {
     this.#load = new MachineLoad(parts.scratch)
     this.#coolDown = new CoolDown({ firstMs: this.#times.coolDownFirstMs, maxMs: this.#times.coolDownMaxMs })
     const { stallMs, stopGraceMs } = this.#times
-    const { client, runners, log } = deps
+    const { client, runners, log, tls } = deps
     this.#running = new RunningTasks({
       slots: this.slots,
       deps: {
         ...parts,
-        places: new ObjectPlaces(log),
+        places: new ObjectPlaces({ log, tls }),
         client,
+        tls,
         runners,
         log,
         logs: this.#logs,
@@ -118,7 +122,7 @@ export class Worker implements AsyncDisposable {
     const { scratchDirectory: directory, id: workerId, minFreeBytes, sourceCacheBytes: cacheBytes } = options
     const scratch = await Scratch.open({ directory, workerId, minFreeBytes })
     const onBytes = (bytes: number): void => (deps.observer ?? silentObserver).onSourceBytes(bytes)
-    const proxy = await SourceProxy.open({ ...(cacheBytes !== undefined && { cacheBytes }), onBytes })
+    const proxy = await SourceProxy.open({ ...(cacheBytes !== undefined && { cacheBytes }), onBytes, tls: deps.tls })
     return new Worker(options, deps, { scratch, proxy })
   }
 
