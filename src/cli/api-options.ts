@@ -9,6 +9,23 @@ export const apiOptions = {
         'Address of the server, with user and password if it wants them: http://user:password@host:3000 (MILLRACE_URL; default http://127.0.0.1:3000)',
     }),
   ),
+  authority: Type.Optional(
+    Type.String({
+      minLength: 1,
+      placeholder: 'file',
+      description: 'Own authority (CA), PEM, that signed the certificate of an https server (MILLRACE_API_AUTHORITY)',
+    }),
+  ),
+  certificate: Type.Optional(
+    Type.String({
+      minLength: 1,
+      placeholder: 'file',
+      description: 'Client certificate, PEM, in place of user and password (MILLRACE_API_CERTIFICATE)',
+    }),
+  ),
+  key: Type.Optional(
+    Type.String({ minLength: 1, placeholder: 'file', description: 'Private key that belongs to it, PEM (MILLRACE_API_KEY)' }),
+  ),
   json: Type.Boolean({ default: false, description: 'Print JSON for programs' }),
 }
 

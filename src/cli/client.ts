@@ -12,6 +12,9 @@ import {
 } from '#api/contract.ts'
 import { anySignal } from '#lib/abort.ts'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
+import type { FetchDispatcher } from '#lib/fetch-dispatcher.ts'
+import { explainDistrust } from '#lib/tls-distrust.ts'
+import { loadClientTls, type ClientTls, type ClientTlsFiles } from './client-tls.ts'
 
 const defaultUrl = 'http://127.0.0.1:3000'
 const timeoutMs = 30_000
@@ -34,9 +37,12 @@ export type RecordingQuery = { readonly stream?: string; readonly from?: string;
 export class ApiClient {
   readonly #base: URL
   readonly #headers: Record<string, string>
+  readonly #files: ClientTlsFiles
+  #tls: Promise<ClientTls | undefined> | undefined
 
   /** User and password may stand in the address. `USAGE` when it is none. */
-  constructor(url: string) {
+  constructor(url: string, files: ClientTlsFiles = {}) {
+    this.#files = files
     const base = URL.parse(url)
     if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
       throw new AppError('USAGE', `"${url}" is no address of a server; write for example ${defaultUrl}`)
@@ -93,10 +99,17 @@ export class ApiClient {
   }
 
   /** The address and headers of the event WebSocket. */
-  eventSocket(query: Query): { url: URL; headers: Record<string, string> } {
+  async eventSocket(query: Query): Promise<{ url: URL; headers: Record<string, string>; dispatcher?: FetchDispatcher }> {
     const url = this.#urlOf('events', query)
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-    return { url, headers: this.#headers }
+    const { dispatcher } = (await this.connections()) ?? {}
+    return { url, headers: this.#headers, ...(dispatcher && { dispatcher }) }
+  }
+
+  /** How connections to an https server are made; undefined: as Node makes them. `USAGE` for files that cannot be used. */
+  connections(): Promise<ClientTls | undefined> {
+    this.#tls ??= this.#base.protocol === 'https:' ? loadClientTls(this.#files) : Promise.resolve(undefined)
+    return this.#tls
   }
 
   /** A path of the server as an address that a player or browser can open. */
@@ -106,6 +119,10 @@ export class ApiClient {
 
   /** `API_UNREACHABLE` with what to do, for whatever kept us from an answer. */
   unreachable(cause: unknown): AppError {
+    const distrust = explainDistrust(cause instanceof Error ? (cause.cause ?? cause) : cause, '--authority')
+    if (distrust !== undefined) {
+      return new AppError('API_UNREACHABLE', `the server at ${this.#base.origin} is not trusted: ${distrust}`, { cause })
+    }
     const remedy = 'start the server with "millrace serve", or name its address with --url or MILLRACE_URL'
     return new AppError('API_UNREACHABLE', `no Millrace answers at ${this.#base.origin} (${reasonOf(cause)}); ${remedy}`, {
       cause,
@@ -136,8 +153,9 @@ export class ApiClient {
   }
 
   async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    const { dispatcher } = (await this.connections()) ?? {}
     try {
-      return await fetch(url, init)
+      return await fetch(url, { ...init, ...(dispatcher && { dispatcher }) })
     } catch (cause) {
       if (isAbort(cause)) throw cause
       throw this.unreachable(cause)
@@ -161,8 +179,15 @@ export class ApiClient {
 }
 
 /** The client for the server that the command line or the environment names. */
-export function openClient({ url }: { url?: string }, environment: Readonly<Record<string, string | undefined>>): ApiClient {
-  return new ApiClient(url ?? (environment['MILLRACE_URL'] || defaultUrl))
+export function openClient(
+  { url, authority, certificate, key }: { url?: string } & ClientTlsFiles,
+  environment: Readonly<Record<string, string | undefined>>,
+): ApiClient {
+  return new ApiClient(url ?? (environment['MILLRACE_URL'] || defaultUrl), {
+    authority: authority ?? environment['MILLRACE_API_AUTHORITY'],
+    certificate: certificate ?? environment['MILLRACE_API_CERTIFICATE'],
+    key: key ?? environment['MILLRACE_API_KEY'],
+  })
 }
 
 /** Items asked for at once, and taken in all. */

@@ -3,15 +3,18 @@ import { eventMessageSchema, type EventMessage } from '#api/contract.ts'
 import { sleep } from '#lib/abort.ts'
 import { Backoff } from '#lib/backoff.ts'
 import type { AppError } from '#lib/errors.ts'
+import type { FetchDispatcher } from '#lib/fetch-dispatcher.ts'
 import { Queue } from '#lib/queue.ts'
 
 type EventQuery = { readonly from: number | undefined; readonly type: string | undefined; readonly subject: string | undefined }
+
+type SocketAddress = { readonly url: URL; readonly headers: Record<string, string>; readonly dispatcher?: FetchDispatcher }
 
 /** What following needs of the client. */
 interface EventApi {
   /** Fails as the API does: `API_UNREACHABLE`, `UNAUTHORIZED`. A WebSocket would not say why. */
   checkEvents(): Promise<void>
-  eventSocket(query: EventQuery): { url: URL; headers: Record<string, string> }
+  eventSocket(query: EventQuery): Promise<SocketAddress>
   unreachable(cause: unknown): AppError
 }
 
@@ -28,7 +31,7 @@ export async function* followEvents({ client, query, signal, onTrouble }: Follow
   await client.checkEvents()
   let from = query.from
   for (;;) {
-    for await (const event of socketEvents(client.eventSocket({ ...query, from }), signal)) {
+    for await (const event of socketEvents(await client.eventSocket({ ...query, from }), signal)) {
       backoff.reset()
       from = event.sequence + 1
       yield event
@@ -40,12 +43,9 @@ export async function* followEvents({ client, query, signal, onTrouble }: Follow
 }
 
 /** The events of one connection; ends with it. */
-async function* socketEvents(
-  { url, headers }: { url: URL; headers: Record<string, string> },
-  signal: AbortSignal,
-): AsyncGenerator<EventMessage, void> {
+async function* socketEvents({ url, ...options }: SocketAddress, signal: AbortSignal): AsyncGenerator<EventMessage, void> {
   const received = new Queue<EventMessage>({ capacity: 10_000, whenFull: 'drop-oldest' })
-  const socket = new WebSocket(url, { headers })
+  const socket = new WebSocket(url, options)
   const close = (): void => socket.close()
   signal.addEventListener('abort', close)
   socket.addEventListener('message', ({ data }) => {

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:https'
 import type { Static } from 'typebox'
 import {
   attemptListSchema,
@@ -52,6 +53,11 @@ export class JobClient {
 
   getJob(id: string, call: Abortable = {}): Promise<JobView> {
     return this.#api.ask(jobPath(id), jobViewSchema, call)
+  }
+
+  /** What connections over TLS are made by where its files are; undefined: that of Node. */
+  async agent(): Promise<Agent | undefined> {
+    return (await this.#api.connections())?.agent
   }
 
   /** With the same key again it is the same job. */

@@ -116,7 +116,8 @@ type Upload = {
 async function uploadShown({ client, file, terminal, clock, signal }: Upload): Promise<string> {
   const progress = new ProgressLine({ terminal, clock })
   const onProgress = (done: number, total: number): void => progress.update(done, total)
-  return await uploadSource({ api: client, file, onProgress, signal }).finally(() => progress.clear())
+  const agent = await client.agent()
+  return await uploadSource({ api: client, file, agent, onProgress, signal }).finally(() => progress.clear())
 }
 
 async function sourceOf(

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import { request as requestHttps, type Agent } from 'node:https'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AppError } from '#lib/errors.ts'
@@ -14,6 +14,8 @@ export type PartOutcome = { readonly kind: 'stored'; readonly etag: string } | {
 type PutOptions = {
   readonly url: string
   readonly part: FilePart
+  /** Makes connections over TLS; absent: that of Node. */
+  readonly agent?: Agent | undefined
   /** Called with the number of bytes that went out since the last call. */
   readonly onBytes: (count: number) => void
   readonly signal: AbortSignal
@@ -22,11 +24,13 @@ type PutOptions = {
 }
 
 /** Puts a part of a file to where it belongs. `API_UNREACHABLE` for what may pass, `OBJECTS_UNAVAILABLE` for a refusal, `USAGE` when the file cannot be read. */
-export async function putPart({ url, part, onBytes, signal, stallMs = 60_000 }: PutOptions): Promise<PartOutcome> {
+export async function putPart({ url, part, agent, onBytes, signal, stallMs = 60_000 }: PutOptions): Promise<PartOutcome> {
   const { file, startByte, endByte } = part
   const target = new URL(url)
-  const open = target.protocol === 'https:' ? requestHttps : http.request
-  const request = open(target, { method: 'PUT', headers: { 'content-length': endByte - startByte }, signal })
+  const isSecure = target.protocol === 'https:'
+  const open = isSecure ? requestHttps : http.request
+  const headers = { 'content-length': endByte - startByte }
+  const request = open(target, { method: 'PUT', headers, signal, ...(isSecure && agent && { agent }) })
   request.setTimeout(stallMs, () => request.destroy(new Error(`nothing moved for ${stallMs / 1000} s`)))
   const source = createReadStream(file, { start: startByte, end: endByte - 1 })
   let unreadable: Error | undefined

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { Agent } from 'node:https'
 import { basename } from 'node:path'
 import type { SourceComplete, SourceCreate, SourceUpload } from '#api/job-contract.ts'
 import { anySignal, sleep } from '#lib/abort.ts'
@@ -16,6 +17,8 @@ interface SourceApi {
 export type UploadOptions = {
   readonly api: SourceApi
   readonly file: string
+  /** Makes connections over TLS; absent: that of Node. */
+  readonly agent?: Agent | undefined
   readonly onProgress: (doneBytes: number, totalBytes: number) => void
   readonly signal: AbortSignal
   /** Waits between tries; tests make them short. */
@@ -27,7 +30,7 @@ const partsAtOnce = 3
 const maxFailures = 6
 
 /** Puts a local file into the object store, parts side by side, each tried again where it fails. Returns its key. */
-export async function uploadSource({ api, file, onProgress, signal, retryFirstMs = 500 }: UploadOptions): Promise<string> {
+export async function uploadSource({ api, file, agent, onProgress, signal, retryFirstMs = 500 }: UploadOptions): Promise<string> {
   const { size: sizeBytes, mtimeMs } = await fileFacts(file)
   if (sizeBytes === 0) throw new AppError('USAGE', `${file} is empty; nothing can be made of it`)
   const name = basename(file).slice(-200)
@@ -50,7 +53,7 @@ export async function uploadSource({ api, file, onProgress, signal, retryFirstMs
     const startByte = index * partBytes
     const part = { file, startByte, endByte: Math.min(sizeBytes, startByte + partBytes) }
     const onSent = (bytes: number): void => tell(index, bytes)
-    etags[index] = await putSurely({ part, index, urls, onSent, signal: stop, retryFirstMs })
+    etags[index] = await putSurely({ part, index, urls, agent, onSent, signal: stop, retryFirstMs })
   })
   const after = await fileFacts(file)
   if (after.size !== sizeBytes || after.mtimeMs !== mtimeMs)
@@ -95,18 +98,19 @@ type PutSurely = {
   readonly part: { readonly file: string; readonly startByte: number; readonly endByte: number }
   readonly index: number
   readonly urls: PartUrls
+  readonly agent: Agent | undefined
   readonly onSent: (bytes: number) => void
   readonly signal: AbortSignal
   readonly retryFirstMs: number
 }
 
-async function putSurely({ part, index, urls, onSent, signal, retryFirstMs }: PutSurely): Promise<string> {
+async function putSurely({ part, index, urls, agent, onSent, signal, retryFirstMs }: PutSurely): Promise<string> {
   const backoff = new Backoff({ firstMs: retryFirstMs, maxMs: 15_000 })
   for (;;) {
     const url = urls.get(index)
     let sent = 0
     try {
-      const outcome = await putPart({ url, part, signal, onBytes: (count) => onSent((sent += count)) })
+      const outcome = await putPart({ url, part, agent, signal, onBytes: (count) => onSent((sent += count)) })
       if (outcome.kind === 'stored') return outcome.etag
       if (backoff.attempts >= maxFailures)
         throw new AppError('FORBIDDEN', 'the object store refuses the upload, also with fresh URLs')
