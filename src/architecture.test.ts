@@ -24,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
     'lib bytes formats store codec live eventlog jobs auth ops api servers/rtsp servers/hls servers/kafka servers/grpc'.split(
       ' ',
     ),
-  cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'api/job-contract.ts', 'roles', 'codec'],
+  cli: ['lib', 'api/contract.ts', 'api/log-contract.ts', 'api/job-contract.ts', 'api/key-contract.ts', 'roles', 'codec'],
 }
 
 /** Modules that a folder must not reach for. */

@@ -142,6 +142,7 @@ const describedOnly: ApiServerDeps = {
     },
   },
   profiler: { begin: absent },
+  keys: { list: absent, create: absent, rotate: absent, revoke: absent },
   jobs: {
     scheduler: {
       submit: absent,

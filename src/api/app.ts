@@ -7,7 +7,7 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks, by name and password; undefined where nobody need say. */
+    /** Who asks: the name of a user, or `key:<name>`; undefined where nobody need say. */
     user: string | undefined
   }
   interface FastifyContextConfig {
@@ -15,5 +15,9 @@ declare module 'fastify' {
     isStreaming?: boolean
     /** Answered without credentials. */
     isOpen?: boolean
+    /** Looking, too, takes an admin. */
+    isForAdmins?: boolean
+    /** Does not count for the limit of requests: media, records, and what workers say. */
+    isUnlimited?: boolean
   }
 }

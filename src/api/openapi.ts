@@ -13,6 +13,7 @@ const tags = [
   { name: 'nodes', description: 'The workers of the fleet.' },
   { name: 'workers', description: 'What workers say to the server; nothing for people.' },
   { name: 'objects', description: 'Files, for whoever has a signed address.' },
+  { name: 'keys', description: 'API keys; for administrators.' },
   { name: 'status', description: 'The process.' },
   {
     name: 'profiles',

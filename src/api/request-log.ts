@@ -7,6 +7,8 @@ const slowMs = 1000
 /** Where finished requests are counted. `seconds` is absent where the client sets the pace. */
 export interface RequestObserver {
   observe(request: { method: string; route: string; status: number; seconds?: number }): void
+  /** A request was refused because its client sent too many. */
+  countLimited(): void
 }
 
 /** Logs each request: at `debug`, or at `warn` when it was slow or our fault. Queries stay out of the log: they may hold tokens. */
@@ -16,7 +18,9 @@ export function registerRequestLog(app: App, { log, observer }: { log: Logger; o
     const { method } = request
     const status = reply.statusCode
     const ms = Math.round(reply.elapsedTime)
-    const fields = { method, path: request.url.split('?', 1)[0], status, ms, remoteAddress: request.ip }
+    const path = request.url.split('?', 1)[0]
+    const { user, ip: remoteAddress } = request
+    const fields = { method, path, status, ms, remoteAddress, ...(user !== undefined && { user }) }
     const isSlow = ms >= slowMs && !isStreaming
     if (status >= 500) log.warn(fields, 'request answered with a fault')
     else if (isSlow) log.warn(fields, 'request was slow')

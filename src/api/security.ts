@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ClientCertificate } from '#auth/client-certificate.ts'
 import { AppError } from '#lib/errors.ts'
 import type { App } from './app.ts'
+import { limitWrongCredentials, type RequestLimitDeps } from './request-limits.ts'
 
 /**
  * The web application plays HLS with Media Source Extensions: hls.js makes `blob:` media and a `blob:` worker. Neither
@@ -49,10 +50,12 @@ interface AccessControl {
     path: string
     url: string
     remoteAddress: string
+    isPage: boolean
+    isForAdmins: boolean
   }): Promise<string | undefined> | string | undefined
 }
 
-export type SecurityDeps = {
+export type SecurityDeps = RequestLimitDeps & {
   /** Origins whose pages may use the API: `https://example.org`; `*` is all. Pages that this server sent always may. */
   readonly allowedOrigins?: readonly string[]
   /** Absent: whoever reaches the server may do everything. */
@@ -68,7 +71,7 @@ export type ClientCertificates = WeakMap<Socket, ClientCertificate>
  */
 export async function registerSecurity(
   app: App,
-  { allowedOrigins = [], access }: SecurityDeps,
+  { allowedOrigins = [], access, ...limits }: SecurityDeps,
   certificates: ClientCertificates,
 ): Promise<void> {
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false, crossOriginOpenerPolicy: false })
@@ -90,22 +93,36 @@ export async function registerSecurity(
     throw new AppError('FORBIDDEN', `pages of ${origin} may not do this; add it to api.allowedOrigins if they should`)
   })
   app.decorateRequest('user', undefined)
-  if (access) registerAccess(app, access, certificates)
+  if (access) registerAccess(app, { access, certificates, limits })
 }
 
-function registerAccess(app: App, access: AccessControl, certificates: ClientCertificates): void {
-  app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config.isOpen) return
+type AccessDeps = {
+  readonly access: AccessControl
+  readonly certificates: ClientCertificates
+  readonly limits: RequestLimitDeps
+}
+
+function registerAccess(app: App, { access, certificates, limits }: AccessDeps): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const { isOpen, isForAdmins = false } = request.routeOptions.config
+    if (isOpen) return
     const { authorization } = request.headers
     const certificate = certificates.get(request.raw.socket)
-    request.user = await access.check({
-      ...(authorization === undefined ? {} : { authorization }),
-      ...(certificate === undefined ? {} : { certificate }),
-      method: request.method,
-      path: request.url.split('?', 1)[0] ?? '/',
-      url: request.url,
-      remoteAddress: request.ip,
-    })
+    try {
+      request.user = await access.check({
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(certificate === undefined ? {} : { certificate }),
+        method: request.method,
+        path: request.url.split('?', 1)[0] ?? '/',
+        url: request.url,
+        remoteAddress: request.ip,
+        isPage: request.headers.origin !== undefined,
+        isForAdmins,
+      })
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'UNAUTHORIZED') limitWrongCredentials(request, reply, limits)
+      throw error
+    }
   })
 }
 

@@ -168,7 +168,8 @@ test('the browse page and its files are served', async () => {
 
 test('requests are counted by route and logged without their query', async () => {
   const observed: { route: string; status: number; seconds?: number }[] = []
-  await using api = await startApi({ observer: { observe: (request) => void observed.push(request) } })
+  const observer = { observe: (request: (typeof observed)[number]) => void observed.push(request), countLimited: () => {} }
+  await using api = await startApi({ observer })
   await api.call('GET', '/api/v1/streams/lobby')
   await api.call('GET', '/nope?token=secret')
   await api.fetch('/api/v1/recordings/x/media.mp4')

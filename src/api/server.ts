@@ -25,6 +25,7 @@ import { nodeRoutes } from './routes/nodes.ts'
 import { objectRoutes, type ObjectRouteDeps } from './routes/objects.ts'
 import { scenarioRoutes } from './routes/scenarios.ts'
 import { workerRoutes } from './routes/worker.ts'
+import { type KeyRouteDeps, keyRoutes } from './routes/keys.ts'
 import { type ProfileRouteDeps, profileRoutes } from './routes/profiles.ts'
 import { playbackRoutes, type PlaybackService } from './routes/playback.ts'
 import { produceRoutes } from './routes/produce.ts'
@@ -32,6 +33,7 @@ import { recordingRoutes, type RecordingService } from './routes/recordings.ts'
 import { type StorageUsage, statusRoutes } from './routes/status.ts'
 import { type StreamRouteDeps, streamRoutes } from './routes/streams.ts'
 import { type TopicRouteDeps, topicRoutes } from './routes/topics.ts'
+import { registerRequestLimits } from './request-limits.ts'
 import type { SecurePort } from './secure-port.ts'
 import { type ClientCertificates, registerSecurity, type SecurityDeps } from './security.ts'
 import { validatorCompiler } from './validation.ts'
@@ -56,6 +58,7 @@ type ApiServices = HealthRouteDeps &
     readonly records?: LogServices
     readonly jobs?: FleetServices
     readonly profiler?: ProfileRouteDeps['profiler']
+    readonly keys?: KeyRouteDeps['keys']
   }
 
 export type ApiServerDeps = ApiServices &
@@ -240,10 +243,11 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal, certificates:
 }
 
 function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal): void {
-  const { live, records, jobs, profiler, clock, log } = services
+  const { live, records, jobs, profiler, keys, clock, log } = services
   healthRoutes(app, services)
   void app.register(
     async (v1: App) => {
+      registerRequestLimits(v1, services)
       if (live) {
         streamRoutes(v1, live)
         recordingRoutes(v1, live)
@@ -265,6 +269,7 @@ function registerRoutes(app: App, services: ApiServerDeps, closing: AbortSignal)
         workerRoutes(v1, { jobs }, closing)
         objectRoutes(v1, jobs)
       }
+      if (keys) keyRoutes(v1, { keys, clock, log })
       if (profiler) profileRoutes(v1, { profiler }, closing)
       statusRoutes(v1, services)
       configRoutes(v1, services)

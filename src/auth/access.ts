@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Type, type Static } from 'typebox'
+import { allRights, isGranted, type Rights, rightsOf, type StreamAction } from './rights.ts'
 
 /** One `[[users]]` entry. Names of streams may hold `*`, which stands for anything. */
 export const userSchema = Type.Object(
@@ -20,16 +21,10 @@ export const userSchema = Type.Object(
 )
 export type User = Static<typeof userSchema>
 
-export type StreamAction = 'publish' | 'read'
-
 /** Name and password of the process itself. */
 export type OwnCredentials = { readonly name: string; readonly password: string }
 
-type Grant = {
-  readonly password: string | undefined
-  readonly isAdmin: boolean
-  readonly patterns: Record<StreamAction, readonly RegExp[]>
-}
+type Grant = { readonly password: string | undefined; readonly rights: Rights }
 
 /** Not among the names that a user may have. */
 const ownName = 'millrace internal'
@@ -46,12 +41,7 @@ export class AccessList {
 
   /** Takes on other users; connections that are open stay. */
   replace(users: readonly User[]): void {
-    this.#grants = new Map(
-      users.map(({ name, password, publish, read, admin }) => [
-        name,
-        { password, isAdmin: admin, patterns: { publish: publish.map(toPattern), read: read.map(toPattern) } },
-      ]),
-    )
+    this.#grants = new Map(users.map((user) => [user.name, { password: user.password, rights: rightsOf(user) }]))
   }
 
   /** Credentials are needed, for whatever stream and action. */
@@ -70,19 +60,17 @@ export class AccessList {
     return this.#grants.get(user)?.password
   }
 
+  findRights(user: string): Rights | undefined {
+    return user === ownName ? allRights : this.#grants.get(user)?.rights
+  }
+
   isAdmin(user: string): boolean {
-    if (user === ownName) return true
-    return this.#grants.get(user)?.isAdmin ?? false
+    return this.findRights(user)?.isAdmin ?? false
   }
 
   isAllowed(user: string | undefined, action: StreamAction, stream: string): boolean {
-    if (!this.isRequired() || user === ownName) return true
-    const grant = user === undefined ? undefined : this.#grants.get(user)
-    return grant?.patterns[action].some((pattern) => pattern.test(stream)) ?? false
+    if (!this.isRequired()) return true
+    const rights = user === undefined ? undefined : this.findRights(user)
+    return rights !== undefined && isGranted(rights, action, stream)
   }
-}
-
-function toPattern(text: string): RegExp {
-  const parts = text.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`)
 }

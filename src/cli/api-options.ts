@@ -6,7 +6,7 @@ export const apiOptions = {
     Type.String({
       minLength: 1,
       description:
-        'Address of the server, with user and password if it wants them: http://user:password@host:3000 (MILLRACE_URL; default http://127.0.0.1:3000)',
+        'Address of the server, with user and password or an API key if it wants them: http://user:password@host:3000, http://mrk_…@host:3000 (MILLRACE_URL; default http://127.0.0.1:3000)',
     }),
   ),
   authority: Type.Optional(

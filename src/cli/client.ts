@@ -11,6 +11,7 @@ import {
   type StreamView,
 } from '#api/contract.ts'
 import { anySignal } from '#lib/abort.ts'
+import { authorizationOf, credentialOf } from '#lib/authorization.ts'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
 import type { FetchDispatcher } from '#lib/fetch-dispatcher.ts'
 import { explainDistrust } from '#lib/tls-distrust.ts'
@@ -40,16 +41,15 @@ export class ApiClient {
   readonly #files: ClientTlsFiles
   #tls: Promise<ClientTls | undefined> | undefined
 
-  /** User and password may stand in the address. `USAGE` when it is none. */
+  /** User and password, or an API key, may stand in the address. `USAGE` when it is none. */
   constructor(url: string, files: ClientTlsFiles = {}) {
     this.#files = files
     const base = URL.parse(url)
     if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
       throw new AppError('USAGE', `"${url}" is no address of a server; write for example ${defaultUrl}`)
     }
-    const { username, password } = base
-    const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
-    this.#headers = username === '' ? {} : { authorization: `Basic ${credentials}` }
+    const credential = credentialOf(base)
+    this.#headers = credential === undefined ? {} : { authorization: authorizationOf(credential) }
     base.username = ''
     base.password = ''
     this.#base = base

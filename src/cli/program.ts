@@ -94,8 +94,9 @@ const hints: Partial<Record<ErrorCode, (command: string) => string>> = {
   GROUP_NOT_FOUND: () => 'millrace groups list shows what there is',
   JOB_NOT_FOUND: () => 'millrace jobs list shows what there is',
   NODE_NOT_FOUND: () => 'millrace nodes list shows what there is',
+  KEY_NOT_FOUND: () => 'millrace keys list shows what there is',
   UNAUTHORIZED: () =>
-    'give user and password: --url http://user:password@host:3000, or in MILLRACE_URL; or --certificate and --key over https',
+    'give user and password, or an API key: --url http://user:password@host:3000 or http://mrk_…@host:3000, or in MILLRACE_URL; or --certificate and --key over https',
   LISTEN_FAILED: () => 'another program may have the port; choose another one in the configuration',
 }
 

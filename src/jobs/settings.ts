@@ -82,7 +82,11 @@ export const workerSettingsSchema = Type.Object(
         'Addresses of the API, such as "http://10.0.0.5:3000" or "https://api.example.org:3443", tried in turn; none: the API of this process.',
     }),
     credential: Type.Optional(
-      Type.String({ minLength: 3, secret: true, description: 'Name and password of an admin, as "name:password".' }),
+      Type.String({
+        minLength: 3,
+        secret: true,
+        description: 'Name and password of an admin, as "name:password", or an API key ("mrk_…") with admin rights.',
+      }),
     ),
     authority: Type.Optional(
       Type.String({

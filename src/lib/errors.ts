@@ -16,6 +16,14 @@ export const errorTable = {
   RANGE_NOT_SATISFIABLE: { http: 416, meaning: 'The byte range asked for begins behind the end of the file.' },
   CLIENT_LIMIT: { http: 503, meaning: 'As many clients are connected to this as are allowed.' },
   UNAUTHORIZED: { http: 401, meaning: 'Credentials are missing or wrong.' },
+  RATE_LIMITED: {
+    http: 429,
+    meaning: 'The client sends more requests than `api.requestsPerSecond`; `Retry-After` says when to go on.',
+  },
+  KEY_NOT_FOUND: { http: 404, meaning: 'No API key has this id, or it was revoked.' },
+  KEY_EXISTS: { http: 409, meaning: 'An API key has this name already.' },
+  KEY_EXPIRED: { http: 409, meaning: 'The API key has expired; a new secret would not make it valid.' },
+  KEY_LIMIT: { http: 409, meaning: 'As many API keys exist as are allowed; revoke some first.' },
   FORBIDDEN: { http: 403, meaning: 'The credentials do not allow this.' },
 
   CONFIG_INVALID: { http: 400, meaning: 'The configuration has an error; the message names file, line, key and remedy.' },

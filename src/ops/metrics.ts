@@ -103,6 +103,7 @@ export class Metrics {
   readonly registry = new Registry()
   readonly #requests: Counter<'method' | 'route' | 'status'>
   readonly #requestSeconds: Histogram<'method' | 'route'>
+  readonly #limited: Counter
   readonly #deleted: Counter<'reason'>
   readonly #deletedBytes: Counter<'reason'>
   readonly #archived: Counter
@@ -125,6 +126,11 @@ export class Metrics {
       help: 'Time to answer an HTTP request; media and WebSockets, where the client sets the pace, are left out.',
       labelNames: ['method', 'route'],
       buckets: [0.005, 0.025, 0.1, 0.25, 1, 2.5, 10],
+      registers,
+    })
+    this.#limited = new Counter({
+      name: 'millrace_http_requests_limited_total',
+      help: 'HTTP requests refused because their client sent more than api.requestsPerSecond.',
       registers,
     })
     this.#deleted = new Counter({
@@ -191,6 +197,10 @@ export class Metrics {
   }): void {
     this.#requests.inc({ method, route, status })
     if (duration !== undefined) this.#requestSeconds.observe({ method, route }, duration)
+  }
+
+  countLimited(): void {
+    this.#limited.inc()
   }
 
   /** Counts a recorded file that was deleted. */

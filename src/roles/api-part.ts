@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import type { Mount } from '#api/mounts.ts'
+import { RequestLimiter } from '#api/request-limiter.ts'
 import { ApiServer, type ApiServerDeps, type LiveServices } from '#api/server.ts'
 import type { WatchEndpoints } from '#api/stream-view.ts'
 import type { AccessList } from '#auth/access.ts'
+import { ApiKeys } from '#auth/api-keys.ts'
 import { HttpAccess } from '#auth/http-access.ts'
 import type { UrlSigner } from '#auth/url-signer.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -10,6 +12,7 @@ import type { Logger } from '#lib/log.ts'
 import type { TlsFiles } from '#lib/tls-files.ts'
 import type { Recordings } from '#live/recordings.ts'
 import type { StreamRegistry } from '#live/registry.ts'
+import type { Database } from '#store/sql/schema.ts'
 import { createHlsHandler, type HlsHandler } from '#servers/hls/handler.ts'
 import { hlsHub } from './hls-hub.ts'
 import type { Settings } from './settings.ts'
@@ -20,6 +23,8 @@ const webDirectory = join(import.meta.dirname, '../../web/dist')
 type Deps = Pick<ApiServerDeps, 'observer' | 'profiler' | 'records' | 'jobs' | 'config' | 'node'> & {
   readonly settings: Settings
   readonly access: AccessList
+  /** Where API keys are. */
+  readonly database: Database
   readonly signer: UrlSigner
   /** Undefined: this node has no streams. */
   readonly live: LiveParts | undefined
@@ -38,19 +43,26 @@ type LiveParts = {
 export type ApiPart = { readonly server: ApiServer; readonly hls: HlsHandler | undefined }
 
 /** Throws `LISTEN_FAILED`, and `CONFIG_INVALID` for TLS files that cannot be used. */
-export async function startApi({ settings: { api, tls }, access, signer, live, ...deps }: Deps): Promise<ApiPart> {
+export async function startApi({ settings: { api, tls }, access, database, signer, live, ...deps }: Deps): Promise<ApiPart> {
   const hls = live && createHlsHandler({ hub: hlsHub(live.streams), clock: deps.clock, log: deps.log })
+  const keys = new ApiKeys({ database, clock: deps.clock, log: deps.log })
   const server = await ApiServer.start({
     ...deps,
     host: api.host,
     port: api.port,
     allowedOrigins: api.allowedOrigins,
-    access: new HttpAccess({ users: access, signer, clock: deps.clock }),
+    access: new HttpAccess({ users: access, keys, signer, clock: deps.clock }),
+    keys,
+    ...limiterOf(api, deps.clock),
     webDirectory,
     ...(api.tlsPort === undefined ? {} : { tls: { port: api.tlsPort, files: tlsFiles(tls) } }),
     ...(live && hls && liveDeps(live, hls)),
   })
   return { server, hls }
+}
+
+function limiterOf({ requestsPerSecond, requestBurst: burst }: Settings['api'], clock: Clock): Pick<ApiServerDeps, 'limiter'> {
+  return requestsPerSecond > 0 ? { limiter: new RequestLimiter({ requestsPerSecond, burst, clock }) } : {}
 }
 
 function tlsFiles({ certificate, key, clientAuthority }: Settings['tls']): TlsFiles {

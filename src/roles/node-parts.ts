@@ -203,6 +203,7 @@ export class NodeParts {
     const { server, hls } = await startApi({
       ...this.#context,
       access: this.#access,
+      database: required(this.#database),
       signer: required(this.#signer),
       live: streams && recordings && { streams, recordings, rtspPort: () => this.#rtsp?.port },
       observer: this.#metrics,

@@ -78,6 +78,19 @@ const apiSettingsSchema = Type.Object(
         description: 'HTTPS: the same, besides the plain port; without it there is none. 0 takes any free port.',
       }),
     ),
+    requestsPerSecond: Type.Number({
+      default: 100,
+      minimum: 0,
+      maximum: 1_000_000,
+      description:
+        'Requests that each client (a user, a key, otherwise an address) may send to the API for long, to each node of it; more are refused with RATE_LIMITED. Media, records and what workers say do not count. 0: no limit.',
+    }),
+    requestBurst: Type.Integer({
+      default: 200,
+      minimum: 1,
+      maximum: 1_000_000,
+      description: 'Requests that a client which was quiet may send at once.',
+    }),
     allowedOrigins: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:

@@ -18,8 +18,9 @@ const allSteps = [
   { id: 2, name: 'event-log' },
   { id: 3, name: 'jobs' },
   { id: 4, name: 'recording-archive' },
+  { id: 5, name: 'api-keys' },
 ]
-/** A row of the step before the last. */
+/** A row of a step before the last. */
 const segment = {
   id: 'segment',
   stream: 'kept',
@@ -36,10 +37,7 @@ const segment = {
 
 /** As the database was before the last step. */
 async function takeBackLastStep(db: Kysely<Schema>): Promise<void> {
-  for (const index of ['disk_started', 'disk_stream', 'unarchived', 'archived'])
-    await db.schema.dropIndex(`recording_segments_${index}`).execute()
-  for (const column of ['is_on_disk', 'archived_at_ms'])
-    await db.schema.alterTable('recording_segments').dropColumn(column).execute()
+  await db.schema.dropTable('api_keys').execute()
   await sql`delete from schema_migrations where id = ${allSteps.length}`.execute(db)
 }
 

@@ -64,7 +64,7 @@ type Format = (typeof consumeFormats)[number]
 /** GET /topics/:name/records. `closing` fires when the server stops: whoever waits is answered. */
 export function consumeRoutes(app: App, { eventLog }: ConsumeRouteDeps, closing: AbortSignal): void {
   const slots = new ReaderSlots(closing)
-  const config = { isStreaming: true }
+  const config = { isStreaming: true, isUnlimited: true }
   app.get('/topics/:name/records', { schema, config }, async (request, reply) => {
     const { query } = request
     const topic = eventLog.topics.get(request.params.name)

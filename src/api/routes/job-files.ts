@@ -20,7 +20,7 @@ const schema = {
   response: { 200: bytes, 206: bytes, ...failures },
 }
 /** How long an answer takes is up to the client. */
-const config = { isStreaming: true }
+const config = { isStreaming: true, isUnlimited: true }
 
 /** What a job has published never changes: it is made once, and has an address of its own. */
 const cacheControl = 'private, max-age=31536000, immutable'

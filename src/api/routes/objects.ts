@@ -19,8 +19,8 @@ const querystring = Type.Object(
   { token: Type.String({ maxLength: 8192, description: 'Of a URL that this server has signed.' }) },
   { additionalProperties: false },
 )
-const config = { isOpen: true, isStreaming: true }
-const placeConfig = { isOpen: true }
+const config = { isOpen: true, isStreaming: true, isUnlimited: true }
+const placeConfig = { isOpen: true, isUnlimited: true }
 const tokenSchema = querystring.properties.token
 
 const schemas = {

@@ -55,7 +55,8 @@ const schemas = {
   },
 }
 /** How long an answer with media takes is up to the client. */
-const config = { isStreaming: true }
+const config = { isStreaming: true, isUnlimited: true }
+const playlistConfig = { isUnlimited: true }
 
 export function playbackRoutes(app: App, { playback }: { playback: PlaybackService }): void {
   app.get('/streams/:name/timeline', { schema: schemas.timeline }, async (request) => {
@@ -63,7 +64,7 @@ export function playbackRoutes(app: App, { playback }: { playback: PlaybackServi
     return { items: stretches.map(stretchView) }
   })
 
-  app.get('/streams/:name/playback.m3u8', { schema: schemas.playlist }, async (request, reply) => {
+  app.get('/streams/:name/playback.m3u8', { schema: schemas.playlist, config: playlistConfig }, async (request, reply) => {
     const wanted = { stream: request.params.name, ...parseTimeRange(request.query) }
     const playlist = await playback.playlist(wanted, { mediaUrl: (id) => `/api/v1/recordings/${id}/media.mp4` })
     return reply.type('application/vnd.apple.mpegurl').header('cache-control', 'no-cache').send(playlist)

@@ -78,7 +78,7 @@ export function produceRoutes(app: App, { eventLog, clock }: ProduceRouteDeps): 
       '/topics/:name/records',
       {
         schema,
-        config: { isStreaming: true },
+        config: { isStreaming: true, isUnlimited: true },
         // Records are checked one by one as they are taken over.
         validatorCompiler: (route) => (route.httpPart === 'body' ? (value: unknown) => ({ value }) : validatorCompiler(route)),
       },

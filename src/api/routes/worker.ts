@@ -100,15 +100,17 @@ const schemas = {
 /** Outputs name all files of a job, and ETags of all parts of a file. */
 const bodyLimit = 8 * 2 ** 20
 /** A claim waits as long as the worker wants. */
-const waiting = { isStreaming: true }
+const waiting = { isStreaming: true, isUnlimited: true }
+/** A fleet behind one address is no flood. */
+const config = { isUnlimited: true }
 
 /** What workers ask. `closing` fires when the server stops: whoever waits is answered. */
 export function workerRoutes(app: App, { jobs }: JobRouteDeps, closing: AbortSignal): void {
   const { work } = jobs.scheduler
 
-  app.post('/worker/nodes', { schema: schemas.register }, async (request) => await work.register(request.body))
+  app.post('/worker/nodes', { schema: schemas.register, config }, async (request) => await work.register(request.body))
 
-  app.post('/worker/nodes/:id/heartbeat', { schema: schemas.heartbeat, bodyLimit }, async (request) => {
+  app.post('/worker/nodes/:id/heartbeat', { schema: schemas.heartbeat, config, bodyLimit }, async (request) => {
     return await work.heartbeat(request.params.id, request.body)
   })
 
@@ -118,13 +120,13 @@ export function workerRoutes(app: App, { jobs }: JobRouteDeps, closing: AbortSig
     return await work.claim({ nodeId: request.params.id, epoch }, { max, waitMs, access: accessOf(jobs, request), signal })
   })
 
-  app.post('/worker/nodes/:id/logs', { schema: schemas.logs, bodyLimit }, async (request, reply) => {
+  app.post('/worker/nodes/:id/logs', { schema: schemas.logs, config, bodyLimit }, async (request, reply) => {
     const { epoch, lines } = request.body
     await work.addLogs({ nodeId: request.params.id, epoch }, lines)
     return reply.code(204).send(null)
   })
 
-  app.post('/worker/nodes/:id/release', { schema: schemas.release }, async (request, reply) => {
+  app.post('/worker/nodes/:id/release', { schema: schemas.release, config }, async (request, reply) => {
     const { epoch, held } = request.body
     await work.release({ nodeId: request.params.id, epoch }, held)
     return reply.code(204).send(null)
@@ -145,20 +147,20 @@ function taskRoutes(app: App, { jobs }: JobRouteDeps): void {
     return { nodeId: id, taskId: task, epoch: body.epoch, fence: body.fence }
   }
 
-  app.post('/worker/nodes/:id/tasks/:task/files', { schema: schemas.files }, async (request) => {
+  app.post('/worker/nodes/:id/tasks/:task/files', { schema: schemas.files, config }, async (request) => {
     const { files } = request.body
     return { uploads: await work.openUploads(leaseOf(request), { files, access: accessOf(jobs, request) }) }
   })
 
-  app.post('/worker/nodes/:id/tasks/:task/source', { schema: schemas.source }, async (request) => {
+  app.post('/worker/nodes/:id/tasks/:task/source', { schema: schemas.source, config }, async (request) => {
     return await work.findInput(leaseOf(request), { name: request.body.name, access: accessOf(jobs, request) })
   })
 
-  app.post('/worker/nodes/:id/tasks/:task/complete', { schema: schemas.complete, bodyLimit }, async (request) => {
+  app.post('/worker/nodes/:id/tasks/:task/complete', { schema: schemas.complete, config, bodyLimit }, async (request) => {
     return { verdict: await work.complete(leaseOf(request), request.body) }
   })
 
-  app.post('/worker/nodes/:id/tasks/:task/fail', { schema: schemas.fail }, async (request) => {
+  app.post('/worker/nodes/:id/tasks/:task/fail', { schema: schemas.fail, config }, async (request) => {
     return { isTaken: await work.fail(leaseOf(request), request.body) }
   })
 }

@@ -1,6 +1,7 @@
 import type { Agent } from 'node:https'
 import { Type } from 'typebox'
 import { Check } from 'typebox/value'
+import { authorizationOf, credentialOf } from '#lib/authorization.ts'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
 import { explainDistrust } from '#lib/tls-distrust.ts'
 import { postJson } from './post-json.ts'
@@ -67,11 +68,10 @@ function parseAddress(url: string, credential: string | undefined): Address {
   if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
     throw new AppError('USAGE', `"${url}" is no address of an API; write for example http://127.0.0.1:3000`)
   }
-  const { username, password } = base
-  const own = username === '' ? credential : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const own = credentialOf(base) ?? credential
   base.username = ''
   base.password = ''
-  return { base, headers: own === undefined ? {} : { authorization: `Basic ${Buffer.from(own).toString('base64')}` } }
+  return { base, headers: own === undefined ? {} : { authorization: authorizationOf(own) } }
 }
 
 type Outcome = { readonly kind: 'answered'; readonly value: unknown } | { readonly kind: 'away'; readonly error: AppError }

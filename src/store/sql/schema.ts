@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely'
+import type { AuthSchema } from './schema-auth.ts'
 import type { EventLogSchema } from './schema-event-log.ts'
 import type { JobsSchema } from './schema-jobs.ts'
 
 /** Tables as the newest migration leaves them. Times are milliseconds since the epoch; numbers are exact up to 2^53 on both databases. */
-export type Schema = EventLogSchema &
+export type Schema = AuthSchema &
+  EventLogSchema &
   JobsSchema & {
     streams: StreamsTable
     recording_segments: RecordingSegmentsTable
