@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { Value } from 'typebox/value'
 import { AppError } from '#lib/errors.ts'
+import { silentTracer } from '#lib/tracing.ts'
 import { startApi } from './api.fixture.ts'
 import { errorBodySchema } from './contract.ts'
 
@@ -119,11 +120,19 @@ test('a fault of our own is answered without its cause, and logged with it', asy
   assert.ok(api.logged.some(({ msg, status: logged }) => msg === 'request answered with a fault' && logged === 500))
 })
 
-test('coded errors of what is behind keep their status', async () => {
+test('coded errors of what is behind keep their status, and are failures of their spans', async () => {
   const away = () => Promise.reject(new AppError('DATABASE_UNAVAILABLE', 'the database does not answer'))
-  await using api = await startApi({ live: { recordings: { find: away, list: away, remove: away } } })
+  const failed: string[] = []
+  const span = { ...silentTracer.start('request'), traceId: 'of-the-request', fail: (code: string) => void failed.push(code) }
+  await using api = await startApi({
+    tracer: { start: () => span },
+    live: { recordings: { find: away, list: away, remove: away } },
+  })
   const { status, body } = await api.call('GET', '/api/v1/recordings')
   assert.deepEqual([status, body], [503, { code: 'DATABASE_UNAVAILABLE', message: 'the database does not answer' }])
+  assert.deepEqual(failed, ['DATABASE_UNAVAILABLE'])
+  const line = api.logged.find(({ msg }) => msg === 'request answered with a fault')
+  assert.equal(line?.['traceId'], 'of-the-request')
 })
 
 for (const [name, sent, status, code] of [

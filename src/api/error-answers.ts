@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorTable, type ErrorCode } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { http } from '#lib/node-http.ts'
+import { traceFields, type Span } from '#lib/tracing.ts'
 import type { ErrorBody } from './contract.ts'
 
 /** What Fastify and its plugins refuse with, by their status. Our codes have their own status, which is what is answered. */
@@ -24,13 +25,27 @@ export function errorHandler(log: Logger): (error: unknown, request: FastifyRequ
     const known = knownError(error)
     if (known.code === 'INTERNAL' && !request.raw.destroyed) {
       log.error(
-        { err: error, code: known.code, method: request.method, url: request.url, requestId: request.id },
+        {
+          err: error,
+          code: known.code,
+          method: request.method,
+          url: request.url,
+          requestId: request.id,
+          ...traceFields(request.span),
+        },
         'request failed',
       )
     }
+    tellSpan(request.span, known)
     if (known.code === 'UNAUTHORIZED') void reply.header('www-authenticate', 'Basic realm="Millrace", charset="UTF-8"')
     void reply.code(known.httpStatus).type('application/json; charset=utf-8').send(errorBody(known, request.id))
   }
+}
+
+/** That a client asks for what is not there is no failure of the server. */
+function tellSpan(span: Span | undefined, { code, message, httpStatus }: AppError): void {
+  if (httpStatus >= 500) span?.fail(code, message)
+  else span?.set({ 'error.type': code })
 }
 
 export function notFoundHandler(request: FastifyRequest): never {

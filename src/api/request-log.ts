@@ -1,4 +1,5 @@
 import type { Logger } from '#lib/log.ts'
+import { traceFields } from '#lib/tracing.ts'
 import type { App } from './app.ts'
 
 /** An answer that takes longer than this is worth a look. */
@@ -19,8 +20,8 @@ export function registerRequestLog(app: App, { log, observer }: { log: Logger; o
     const status = reply.statusCode
     const ms = Math.round(reply.elapsedTime)
     const path = request.url.split('?', 1)[0]
-    const { user, ip: remoteAddress } = request
-    const fields = { method, path, status, ms, remoteAddress, ...(user !== undefined && { user }) }
+    const { user, ip: remoteAddress, span } = request
+    const fields = { method, path, status, ms, remoteAddress, ...(user !== undefined && { user }), ...traceFields(span) }
     const isSlow = ms >= slowMs && !isStreaming
     if (status >= 500) log.warn(fields, 'request answered with a fault')
     else if (isSlow) log.warn(fields, 'request was slow')

@@ -3,6 +3,7 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import type { TlsFiles } from '#lib/tls-files.ts'
+import type { Tracer } from '#lib/tracing.ts'
 import type { App } from './app.ts'
 import { registerBodyTimeout } from './body-timeout.ts'
 import { registerBrowsePage } from './browse-page.ts'
@@ -12,6 +13,7 @@ import { closeCodes } from './event-socket.ts'
 import { type Mount, registerMounts } from './mounts.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerRequestLog, type RequestObserver } from './request-log.ts'
+import { registerRequestTracing } from './request-tracing.ts'
 import { type ConfigRouteDeps, configRoutes } from './routes/config.ts'
 import { consumeRoutes } from './routes/consume.ts'
 import { type EventRouteDeps, eventRoutes } from './routes/events.ts'
@@ -73,6 +75,8 @@ export type ApiServerDeps = ApiServices &
     readonly webDirectory: string
     readonly mounts?: readonly Mount[]
     readonly observer?: RequestObserver
+    /** Absent: nothing is traced. */
+    readonly tracer?: Tracer | undefined
     /** How long requests that are being answered may take to end when the server stops. */
     readonly closeTimeoutMs?: number
   }
@@ -202,7 +206,7 @@ async function listenSecurely(
 }
 
 async function buildApp(deps: ApiServerDeps, closing: AbortSignal, certificates: ClientCertificates): Promise<App> {
-  const { log, observer, mounts = [], webDirectory: directory } = deps
+  const { log, observer, tracer, mounts = [], webDirectory: directory } = deps
   const handleError = errorHandler(log)
   // What it says at `info` we say ourselves.
   const loggerInstance: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
@@ -231,6 +235,8 @@ async function buildApp(deps: ApiServerDeps, closing: AbortSignal, certificates:
     throw new AppError('SHUTTING_DOWN', 'this process is stopping; ask another one, or later')
   })
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => parseJson(body))
+  app.decorateRequest('span', undefined)
+  if (tracer) registerRequestTracing(app, tracer)
   registerBodyTimeout(app, { timeoutMs: bodyTimeoutMs })
   registerRequestLog(app, { log, ...(observer ? { observer } : {}) })
   await registerSecurity(app, deps, certificates)

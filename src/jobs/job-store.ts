@@ -40,6 +40,8 @@ export type NewJob = {
   readonly label: string | undefined
   readonly input: unknown
   readonly idempotencyKey: string | undefined
+  /** Of W3C Trace Context; undefined: its submission was not traced. */
+  readonly traceparent?: string | undefined
   /** From now. */
   readonly deadlineMs: number | undefined
   readonly firstTask: NewTask
@@ -82,6 +84,8 @@ export type ClaimedTask = Pick<
 
 /** What orders of tasks follow from. */
 export type JobPapers = Pick<JobRow, 'id' | 'scenario' | 'input' | 'plan'>
+/** With the trace that its tasks go on with. */
+export type ClaimedPapers = JobPapers & Pick<NewJob, 'traceparent'>
 
 export type Completion = LeaseRef & {
   readonly output: unknown
@@ -117,6 +121,8 @@ export type JobChange = {
   readonly errorMessage: string | undefined
   readonly createdAtMs: number
   readonly startedAtMs: number | undefined
+  /** As the job was submitted. */
+  readonly traceparent: string | undefined
 }
 
 /** What a transaction brought about besides its answer. `readyCount`: tasks that became ready: somebody who waits for work should ask again. */
@@ -190,7 +196,7 @@ export interface JobStore {
     {
       readonly isKnown: boolean
       readonly tasks: readonly ClaimedTask[]
-      readonly papers: ReadonlyMap<JobId, JobPapers>
+      readonly papers: ReadonlyMap<JobId, ClaimedPapers>
     } & Effects
   >
   /** Many at once, of any workers. */

@@ -169,6 +169,8 @@ export const workerTaskSchema = Type.Object(
     totalFrames: count,
     spec: taskSpecSchema,
     inputs: Type.Array(inputFileSchema),
+    /** Of W3C Trace Context: the trace of the job, which the attempt is part of. */
+    traceparent: Type.Optional(Type.String()),
   },
   closed,
 )

@@ -20,7 +20,7 @@ import type { Settings } from './settings.ts'
 /** Where the web application was built to. */
 const webDirectory = join(import.meta.dirname, '../../web/dist')
 
-type Deps = Pick<ApiServerDeps, 'observer' | 'profiler' | 'records' | 'jobs' | 'config' | 'node'> & {
+type Deps = Pick<ApiServerDeps, 'observer' | 'tracer' | 'profiler' | 'records' | 'jobs' | 'config' | 'node'> & {
   readonly settings: Settings
   readonly access: AccessList
   /** Where API keys are. */

@@ -20,6 +20,7 @@ import type { Clock } from '#lib/clock.ts'
 import { newId } from '#lib/ids.ts'
 import type { Logger } from '#lib/log.ts'
 import { systemTimers } from '#lib/timers.ts'
+import type { Tracer } from '#lib/tracing.ts'
 import { databaseUrl, type Settings } from './settings.ts'
 
 /** A worker may move a file for so long after it was told where; it asks again when the time is over. */
@@ -35,6 +36,8 @@ type Deps = {
   /** Absent: this node has no event log. */
   readonly events: JobEventSink | undefined
   readonly observer: JobObserver
+  /** Undefined: nothing is traced. */
+  readonly tracer: Tracer | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -50,6 +53,7 @@ export async function openJobs({
   media,
   events,
   observer,
+  tracer,
   clock,
   log,
 }: Deps): Promise<JobsPart> {
@@ -70,6 +74,7 @@ export async function openJobs({
     planJob,
     events: events ?? { append: ({ type, subject, data }) => log.info({ type, subject, data }, 'event') },
     observer,
+    tracer,
     hints,
     settings: {
       leaseMs: jobs.leaseSeconds * 1000,

@@ -7,6 +7,7 @@ import type { PlatformEvents } from '#eventlog/platform/platform-events.ts'
 import type { Clock } from '#lib/clock.ts'
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import type { Tracer } from '#lib/tracing.ts'
 import type { EventSink } from '#live/events.ts'
 import type { Recordings } from '#live/recordings.ts'
 import type { StreamRegistry } from '#live/registry.ts'
@@ -46,6 +47,7 @@ export class NodeParts {
   readonly #metrics: Metrics
   readonly #profiler: Profiler
   readonly #running = new Map<Part, AsyncDisposable>()
+  #tracer: (Tracer & AsyncDisposable) | undefined
   #database: Database | undefined
   #objects: ObjectStore | undefined
   #log: LogAgent | undefined
@@ -63,6 +65,7 @@ export class NodeParts {
   #metricsServer: MetricsServer | undefined
 
   readonly #start: Record<Part, () => Promise<AsyncDisposable | undefined>> = {
+    tracing: async () => (this.#tracer = await this.#openTracer()),
     database: async () => (this.#database = await this.#openDatabase()),
     objects: async () => (this.#objects = await this.#openObjects()),
     log: async () => (this.#log = await this.#openLog()),
@@ -137,6 +140,13 @@ export class NodeParts {
     await value?.[Symbol.asyncDispose]()
   }
 
+  async #openTracer(): Promise<(Tracer & AsyncDisposable) | undefined> {
+    const { endpoint } = this.#context.settings.tracing
+    if (endpoint === undefined) return undefined
+    const { openTracer } = await import('./tracing-part.ts')
+    return await openTracer(endpoint, this.#context)
+  }
+
   async #openDatabase(): Promise<Database> {
     const { openDatabase } = await import('#store/sql/database.ts')
     const { settings, log, clock } = this.#context
@@ -207,6 +217,7 @@ export class NodeParts {
       signer: required(this.#signer),
       live: streams && recordings && { streams, recordings, rtspPort: () => this.#rtsp?.port },
       observer: this.#metrics,
+      tracer: this.#tracer,
       profiler: this.#profiler,
       ...(records && { records }),
       jobs: required(this.#jobs).services,
@@ -236,6 +247,7 @@ export class NodeParts {
       media,
       events: this.#events,
       observer: this.#metrics.jobs,
+      tracer: this.#tracer,
     })
     this.#metrics.jobs.attach(() => part.fleet)
     return part
@@ -247,7 +259,8 @@ export class NodeParts {
     const { startWorkerPart } = await import('./worker-part.ts')
     const own = this.#api && { url: this.#api.url, credential: `${this.#access.own.name}:${this.#access.own.password}` }
     const { version } = identity
-    return await startWorkerPart({ settings, version, own, metrics: this.#metrics, profiler: this.#profiler, log })
+    const [metrics, profiler, tracer] = [this.#metrics, this.#profiler, this.#tracer]
+    return await startWorkerPart({ settings, version, own, metrics, profiler, tracer, log })
   }
 
   async #startBackups(): Promise<AsyncDisposable | undefined> {

@@ -5,6 +5,7 @@ import type { Settings } from './settings.ts'
  * built from: when one of them changes, the part is built anew, if it can be while the process runs.
  */
 export const parts = {
+  tracing: { needs: [], sections: ['tracing'], canRestart: false },
   database: { needs: [], sections: ['database', 'server'], canRestart: false },
   objects: { needs: [], sections: ['objects', 'server'], canRestart: false },
   log: { needs: ['database', 'objects'], sections: ['log'], canRestart: false },
@@ -14,9 +15,9 @@ export const parts = {
   rtsp: { needs: ['streams'], sections: ['rtsp'], canRestart: true },
   kafka: { needs: ['log', 'events'], sections: ['kafka', 'tls'], canRestart: true },
   grpc: { needs: ['log'], sections: ['grpc', 'tls'], canRestart: true },
-  jobs: { needs: ['database', 'objects'], sections: ['jobs', 'scenarios'], canRestart: false },
+  jobs: { needs: ['tracing', 'database', 'objects'], sections: ['jobs', 'scenarios'], canRestart: false },
   api: { needs: ['database', 'jobs'], sections: ['api', 'tls'], canRestart: true },
-  worker: { needs: [], sections: ['worker'], canRestart: true },
+  worker: { needs: ['tracing'], sections: ['worker'], canRestart: true },
   backup: { needs: ['database', 'objects'], sections: ['backup'], canRestart: true },
   metrics: { needs: [], sections: ['metrics'], canRestart: true },
 } as const satisfies Record<string, { needs: readonly string[]; sections: readonly (keyof Settings)[]; canRestart: boolean }>

@@ -100,6 +100,25 @@ const apiSettingsSchema = Type.Object(
   { ...closed, description: 'The HTTP server.' },
 )
 
+const tracingSettingsSchema = Type.Object(
+  {
+    endpoint: Type.Optional(
+      Type.String({
+        pattern: '^https?://',
+        examples: ['http://127.0.0.1:4318'],
+        description: 'Address of a collector that takes OTLP over HTTP, /v1/traces below it; without one nothing is traced.',
+      }),
+    ),
+    sampleRatio: Type.Number({
+      default: 1,
+      minimum: 0,
+      maximum: 1,
+      description: 'Part of the traces that are recorded; those that a client began are recorded if the client wants it.',
+    }),
+  },
+  { ...closed, description: 'Traces of requests and jobs, by OpenTelemetry.' },
+)
+
 const metricsSettingsSchema = Type.Object(
   {
     enabled: Type.Boolean({ default: true, description: 'Serve /metrics for Prometheus.' }),
@@ -155,6 +174,7 @@ export const settingsSchema = Type.Object(
     logging: loggingSettingsSchema,
     api: apiSettingsSchema,
     metrics: metricsSettingsSchema,
+    tracing: tracingSettingsSchema,
     profiling: profilingSettingsSchema,
     rtsp: section(rtspSettingsSchema, 'The RTSP server: publish and play.'),
     database: section(databaseSettingsSchema, 'Where state is kept.'),
@@ -224,6 +244,7 @@ export const environmentAliases: readonly EnvironmentAlias[] = [
   { name: 'SEGMENT_CACHE_SIZE', key: 'log.cacheBytes' },
   { name: 'TLS_CERT_PATH', key: 'tls.certificate' },
   { name: 'TLS_KEY_PATH', key: 'tls.key' },
+  { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', key: 'tracing.endpoint' },
 ]
 
 /**

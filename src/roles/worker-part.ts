@@ -1,7 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import type { Worker } from '#jobs/worker/worker.ts'
 import type { WorkerTls } from '#jobs/worker/worker-tls.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -9,9 +6,11 @@ import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
 import { settleStartupMemory } from '#lib/startup-memory.ts'
 import { systemTimers } from '#lib/timers.ts'
+import type { Tracer } from '#lib/tracing.ts'
 import type { Metrics } from '#ops/metrics.ts'
 import type { Profiler } from '#ops/profiler.ts'
 import type { Settings } from './settings.ts'
+import { loadWorkerId } from './worker-id.ts'
 
 /** The worker of a server begins so long after it: a start is to be quick, and finding out what the machine can do takes both cores for a moment. */
 const delayBesideServerMs = 2000
@@ -24,6 +23,8 @@ type Deps = {
   /** Where the worker of a server tells of itself. */
   readonly metrics: Pick<Metrics, 'include'>
   readonly profiler: Profiler
+  /** Undefined: nothing is traced. */
+  readonly tracer: Tracer | undefined
   readonly log: Logger
 }
 
@@ -92,7 +93,10 @@ async function startAlone(deps: Deps, access: Access): Promise<WorkerPart> {
   }
 }
 
-async function startWorker({ settings: { server, worker: settings }, version, own, log }: Deps, { urls, credential }: Access) {
+async function startWorker(
+  { settings: { server, worker: settings }, version, own, tracer, log }: Deps,
+  { urls, credential }: Access,
+) {
   const { Worker } = await import('#jobs/worker/worker.ts')
   const { WorkerClient } = await import('#jobs/worker/worker-client.ts')
   const { WorkerMetrics } = await import('#jobs/worker/worker-metrics.ts')
@@ -104,14 +108,16 @@ async function startWorker({ settings: { server, worker: settings }, version, ow
   const tls = running.use(await openTls(settings, log))
   const client = new WorkerClient({ urls, credential, tls, log })
   const metrics = new WorkerMetrics()
-  const named = { id: settings.id ?? (await loadWorkerId(server.dataDirectory)), name: hostname(), version }
+  const named = { id: await loadWorkerId({ server, worker: settings }), name: hostname(), version }
   const configured = workerOptionsOf(settings, { ...named, dataDirectory: server.dataDirectory })
   // The stop of a server has a limit of its own.
   const drainMs = own ? Math.min(configured.drainMs, server.shutdownSeconds * 500) : configured.drainMs
   const options = { ...configured, drainMs }
   const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
   const runners = codecRunners(running.use(new CodecProcesses({ log })))
-  const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, tls, log }))
+  const worker = running.use(
+    await Worker.start(options, { client, runners, detect, observer: metrics, tls, tracer, log }),
+  )
   const gpus = running.use(new Gpus({ clock: systemClock }))
   metrics.watch(() => ({
     status: worker.status,
@@ -133,15 +139,4 @@ async function openTls({ authority, certificate, key }: Settings['worker'], log:
     ...(key !== undefined && { keyFile: key }),
   }
   return await WorkerTls.open(files, { timers: systemTimers, log })
-}
-
-/** Made at the first start and kept: a worker that starts again is the same one. */
-async function loadWorkerId(dataDirectory: string): Promise<string> {
-  const path = join(dataDirectory, 'worker.id')
-  await mkdir(dataDirectory, { recursive: true })
-  const made = `${hostname()
-    .replaceAll(/[^a-zA-Z0-9.-]/g, '-')
-    .slice(0, 60)}-${randomBytes(4).toString('hex')}`
-  await writeFile(path, made, { flag: 'wx' }).catch(() => undefined)
-  return (await readFile(path, 'utf8')).trim()
 }

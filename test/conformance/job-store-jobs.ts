@@ -44,6 +44,21 @@ export function jobTests(create: () => Promise<TestFleet>): void {
     assert.equal(second.job.id, first.job.id)
   })
 
+  test('the trace of a submission is told with each claim and with the end', async () => {
+    await using fleet = await create()
+    const worker = await fleet.worker()
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    const traced = await fleet.submit({ traceparent })
+    const other = await fleet.submit()
+    const { papers } = await fleet.store.claim({ ...worker.ref, max: 2 })
+    assert.deepEqual([papers.get(traced.id)?.traceparent, papers.get(other.id)?.traceparent], [traceparent, undefined])
+    const { changes } = await fleet.store.cancel(traced.id)
+    assert.deepEqual(
+      changes.map((change) => [change.to, change.traceparent]),
+      [['canceled', traceparent]],
+    )
+  })
+
   test('lists are newest first, in pages, and filtered', async () => {
     await using fleet = await create()
     for (let n = 0; n < 5; n++) await fleet.submit({ label: `clip ${n}`, queue: n % 2 === 0 ? 'batch' : 'default' })

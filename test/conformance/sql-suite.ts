@@ -19,31 +19,35 @@ const allSteps = [
   { id: 3, name: 'jobs' },
   { id: 4, name: 'recording-archive' },
   { id: 5, name: 'api-keys' },
+  { id: 6, name: 'job-traces' },
 ]
-/** A row of a step before the last. */
-const segment = {
-  id: 'segment',
-  stream: 'kept',
-  session_id: 'session',
-  path: 'kept/segment.mp4',
-  started_at_ms: 1,
-  ended_at_ms: 2,
-  duration_ms: 1,
-  size_bytes: 5_000_000_000,
-  init_size_bytes: 700,
-  is_discontinuity: 0,
-  state: 'closed',
+/** A row of the step before the last. */
+const job = {
+  id: 'job',
+  tenant: 'kept',
+  scenario: 'small',
+  queue: 'default',
+  priority: 'medium',
+  state: 'queued',
+  generation: 1,
+  is_cancel_requested: 0,
+  created_at_ms: 1,
+  task_count: 0,
+  done_count: 0,
+  leased_count: 0,
+  frames: 5_000_000_000,
+  total_frames: 6_000_000_000,
 } as const
 
 /** As the database was before the last step. */
 async function takeBackLastStep(db: Kysely<Schema>): Promise<void> {
-  await db.schema.dropTable('api_keys').execute()
+  await db.schema.alterTable('jobs').dropColumn('traceparent').execute()
   await sql`delete from schema_migrations where id = ${allSteps.length}`.execute(db)
 }
 
-async function insertSegment(db: Kysely<Schema>): Promise<void> {
-  const columns = sql.join(Object.keys(segment).map((column) => sql.ref(column)))
-  await sql`insert into recording_segments (${columns}) values (${sql.join(Object.values(segment))})`.execute(db)
+async function insertJob(db: Kysely<Schema>): Promise<void> {
+  const columns = sql.join(Object.keys(job).map((column) => sql.ref(column)))
+  await sql`insert into jobs (${columns}) values (${sql.join(Object.values(job))})`.execute(db)
 }
 
 /** What the suite needs of an implementation. */
@@ -89,14 +93,13 @@ export function sqlSuite(name: string, start: () => Promise<SqlServer>): void {
         await using before = await open({ url })
         await insertStream(before.db, 'kept')
         await takeBackLastStep(before.db)
-        await insertSegment(before.db)
+        await insertJob(before.db)
       }
       await using database = await open({ url })
       assert.deepEqual(await names(database.db), ['kept'])
       assert.deepEqual(await steps(database.db), allSteps)
-      assert.deepEqual(await database.db.selectFrom('recording_segments').selectAll().execute(), [
-        { ...segment, is_on_disk: 1, archived_at_ms: null },
-      ])
+      const [found] = await database.db.selectFrom('jobs').selectAll().execute()
+      assert.partialDeepStrictEqual(found, { ...job, traceparent: null })
     })
 
     test('its size is told in bytes, and grows', async () => {

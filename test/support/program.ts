@@ -160,7 +160,9 @@ export class Millrace implements AsyncDisposable {
   }
 
   #environment(): NodeJS.ProcessEnv {
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(MILLRACE_|NODE_|S3_|AWS_|DATABASE_URL$)/.test(name))
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !/^(MILLRACE_|NODE_|S3_|AWS_|OTEL_|DATABASE_URL$)/.test(name),
+    )
     const portOf = (address: string | undefined) => /:(\d+)(\/|$)/.exec(address ?? '')?.[1] ?? '0'
     return {
       ...Object.fromEntries(inherited),

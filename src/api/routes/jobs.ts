@@ -89,7 +89,17 @@ export function jobRoutes(app: App, { jobs }: JobRouteDeps): void {
   app.post('/jobs', { schema: schemas.create }, async (request, reply) => {
     const { scenario, queue, priority, label, tenant, deadlineSeconds, ...input } = request.body
     const idempotencyKey = request.headers['idempotency-key']
-    const wanted = { scenario, queue, priority, label, tenant, deadlineSeconds, idempotencyKey, input }
+    const wanted = {
+      scenario,
+      queue,
+      priority,
+      label,
+      tenant,
+      deadlineSeconds,
+      idempotencyKey,
+      input,
+      traceparent: request.span?.traceparent,
+    }
     const { job, tasks, isNew } = await scheduler.submit(wanted)
     void reply.code(isNew ? 201 : 200).header('location', `/api/v1/jobs/${job.id}`)
     return jobView(job, tasks)

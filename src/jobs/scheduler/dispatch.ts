@@ -8,7 +8,7 @@ import { failureKindOf, parseErrorCode } from './failure-kinds.ts'
 import type { JobChanges, JobObserver } from './job-changes.ts'
 import type { JobLogs } from './job-logs.ts'
 import { attemptPrefix } from './job-objects.ts'
-import type { ClaimedTask, Failure, JobPapers, JobStore, LeaseRef, WorkerRef } from '../job-store.ts'
+import type { ClaimedPapers, ClaimedTask, Failure, JobStore, LeaseRef, WorkerRef } from '../job-store.ts'
 import type { NodeRow } from '../model.ts'
 import type { Outages } from './outages.ts'
 import type { Lease } from '../sql/sql-task-leases.ts'
@@ -190,14 +190,16 @@ export class Dispatch {
   async #prepare(
     worker: WorkerRef,
     task: ClaimedTask,
-    { access, job }: { access: WorkerAccess; job: JobPapers | undefined },
+    { access, job }: { access: WorkerAccess; job: ClaimedPapers | undefined },
   ): Promise<WorkerTask | undefined> {
     const { id: taskId, jobId, rendition, chunk, fence, attempt, cost, totalFrames } = task
     try {
       if (job === undefined) throw new AppError('JOB_NOT_FOUND', `job ${jobId} is gone`)
       const { spec, inputs, source } = await this.#orders.order(task, { worker, access, job })
       const files = await Promise.all(inputs.map((input) => inputFile(this.#deps, { input, source, access })))
-      return { taskId, jobId, rendition, chunk, fence, attempt, cost, totalFrames, spec, inputs: files }
+      const { traceparent } = job
+      const order = { taskId, jobId, rendition, chunk, fence, attempt, cost, totalFrames, spec, inputs: files }
+      return { ...order, ...(traceparent !== undefined && { traceparent }) }
     } catch (error) {
       const { code, message } = toAppError(error)
       const kind = failureKindOf(code, { hasBadInputs: false })

@@ -1,6 +1,7 @@
 import type { Logger } from '#lib/log.ts'
+import { traceFields, type Span, type Tracer } from '#lib/tracing.ts'
 import type { Effects, JobChange } from '../job-store.ts'
-import type { JobRow, JobState, NodeRow } from '../model.ts'
+import { isTerminal, type JobRow, type JobState, type NodeRow } from '../model.ts'
 
 /** `subject` is `job/<id>` or `node/<id>`. */
 export type JobEvent = { readonly type: string; readonly subject: string; readonly data: Readonly<Record<string, unknown>> }
@@ -57,6 +58,7 @@ const nodeMessages = {
 type Options = {
   readonly events: JobEventSink
   readonly observer: JobObserver
+  readonly tracer: Tracer
   /** So many tasks became ready. */
   readonly onReady: (count: number) => void
   /** Wall time by the database's clock is not at hand; this one is near enough for metrics. */
@@ -95,12 +97,39 @@ export class JobChanges {
     const type = eventTypes[to]
     if (type === undefined) return
     const error = errorCode === undefined ? {} : { error: { code: errorCode, message: errorMessage ?? '' } }
+    const span = isTerminal(to) ? this.#trace(change) : undefined
     const { waitMs, durationMs } = times
     this.#options.log[errorCode === undefined ? 'info' : 'warn'](
-      { jobId, tenant, scenario, queue, ...(to === 'running' ? { waitMs } : { durationMs }), ...error.error },
+      {
+        jobId,
+        tenant,
+        scenario,
+        queue,
+        ...(to === 'running' ? { waitMs } : { durationMs }),
+        ...error.error,
+        ...traceFields(span),
+      },
       logMessages[to],
     )
     this.#options.events.append({ type, subject: `job/${jobId}`, data: { tenant, scenario, queue, from, to, ...error } })
+  }
+
+  /** A job as a whole, from its submission to its end. Whoever sees the end tells it, which need not be the node that took the job. */
+  #trace({ jobId, tenant, scenario, queue, to, errorCode, errorMessage, createdAtMs, traceparent }: JobChange): Span {
+    const span = this.#options.tracer.start('job', {
+      parent: traceparent,
+      startedAtMs: createdAtMs,
+      attributes: {
+        'millrace.job.id': jobId,
+        'millrace.job.tenant': tenant,
+        'millrace.job.scenario': scenario,
+        'millrace.job.queue': queue,
+        'millrace.job.state': to,
+      },
+    })
+    if (errorCode !== undefined) span.fail(errorCode, errorMessage)
+    span.end()
+    return span
   }
 
   #times({ createdAtMs, startedAtMs }: JobChange): { waitMs?: number; durationMs?: number } {

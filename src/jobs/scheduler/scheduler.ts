@@ -20,6 +20,7 @@ import { schedulerDuties } from './scheduler-duties.ts'
 import { FleetWatch } from './fleet-watch.ts'
 import { neededObjects, newJob, type JobRequest } from './submission.ts'
 import type { Logger } from '#lib/log.ts'
+import { silentTracer, type Tracer } from '#lib/tracing.ts'
 import type { Timers } from '#lib/timers.ts'
 import type { Scenario } from '../scenario.ts'
 import type { FoundScenarios } from './task-orders.ts'
@@ -42,6 +43,8 @@ export type SchedulerDeps = Pick<DispatchDeps, 'leases' | 'media' | 'planJob' | 
   readonly objects: DispatchObjects & CleanedObjects
   readonly events: JobEventSink
   readonly observer: JobObserver
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
   /** Makes the hints of this node; what becomes ready on any node goes to `onReady`. */
   readonly hints: (onReady: (readyCount: number) => void) => JobHints
   readonly settings: SchedulerSettings
@@ -65,13 +68,14 @@ export class Scheduler implements AsyncDisposable {
   readonly #duties: Duties
 
   constructor(deps: SchedulerDeps) {
-    const { store, objects, events, observer, clock, timers, log, settings } = deps
+    const { store, objects, events, observer, tracer = silentTracer, clock, timers, log, settings } = deps
     this.#deps = deps
     this.#waiting = new WaitingClaims({ clock, timers })
     this.#hints = deps.hints((readyCount) => this.#waiting.hint(readyCount))
     this.#changes = new JobChanges({
       events,
       observer,
+      tracer,
       onReady: (readyCount) => this.#hints.announce(readyCount),
       nowMs: () => clock.nowMs(),
       log,

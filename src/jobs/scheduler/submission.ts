@@ -18,6 +18,8 @@ export type JobRequest = {
   readonly tenant?: string | undefined
   readonly deadlineSeconds?: number | undefined
   readonly idempotencyKey?: string | undefined
+  /** Of the request, when it is traced: the work on the job goes on with its trace. */
+  readonly traceparent?: string | undefined
   /** Checked here: see `jobInputSchema`. */
   readonly input: unknown
 }
@@ -38,6 +40,7 @@ export function newJob(
     label: request.label,
     input,
     idempotencyKey: request.idempotencyKey,
+    traceparent: request.traceparent,
     deadlineMs: request.deadlineSeconds === undefined ? undefined : request.deadlineSeconds * 1000,
     firstTask: isLive ? planLive({ scenario, workers }).task : probeTask,
   }

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { rowSet } from '#store/sql/row-set.ts'
 import type { Dialect } from '#store/sql/schema.ts'
 import { chooseTasks, costLimits, slotsFor } from '../claim-choice.ts'
-import type { ClaimedTask, Effects, JobPapers, WorkerRef } from '../job-store.ts'
+import type { ClaimedPapers, ClaimedTask, Effects, WorkerRef } from '../job-store.ts'
 import { firstWaitingRank, priorities, queues, type JobId, type Queue } from '../model.ts'
 import { findClaimable, makeDue, type ClaimableTask } from './sql-claimable.ts'
 import { noEffects, type Fleet } from './sql-fleet.ts'
@@ -11,7 +11,7 @@ import { lockNodes, type NodeLock } from './sql-locks.ts'
 import { parseJson, parseTaskKind } from './sql-rows.ts'
 import { inTransaction, runTogether, type Session } from './sql-session.ts'
 
-type Claimed = { readonly tasks: readonly ClaimedTask[]; readonly papers: ReadonlyMap<JobId, JobPapers> }
+type Claimed = { readonly tasks: readonly ClaimedTask[]; readonly papers: ReadonlyMap<JobId, ClaimedPapers> }
 type ClaimAnswer = { readonly isKnown: boolean } & Claimed & Effects
 /** A task and the slots that it takes of the node. */
 type Held = ClaimableTask & { readonly slots: number }
@@ -71,7 +71,8 @@ async function lease(
   })
   const papers = new Map(
     rows.map(({ job_id: id, input, plan }) => {
-      return [id, { id, scenario: jobs.find(id)?.scenario ?? '', input: parseJson(input), plan: parseJson(plan) }]
+      const { scenario = '', traceparent } = jobs.find(id) ?? {}
+      return [id, { id, scenario, input: parseJson(input), plan: parseJson(plan), traceparent: traceparent ?? undefined }]
     }),
   )
   return { tasks: held.map(toClaimed), papers, changes }

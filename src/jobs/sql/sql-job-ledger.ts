@@ -162,5 +162,6 @@ export function changeOf(job: JobLock, from: JobState): JobChange {
     errorMessage: job.error_message ?? undefined,
     createdAtMs: job.created_at_ms,
     startedAtMs: job.started_at_ms ?? undefined,
+    traceparent: job.traceparent ?? undefined,
   }
 }

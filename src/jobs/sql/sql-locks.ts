@@ -136,6 +136,7 @@ export const jobColumns = [
   'frames',
   'total_frames',
   'cleanup',
+  'traceparent',
 ] as const
 export type JobLock = Pick<Selectable<JobsTable>, (typeof jobColumns)[number]>
 

@@ -51,9 +51,10 @@ function statements(
   return {
     job: sql`
       insert into jobs (id, tenant, scenario, queue, priority, state, generation, label, idempotency_key, is_cancel_requested,
-        deadline_ms, deadline_at_ms, created_at_ms, task_count, done_count, leased_count, frames, total_frames)
+        deadline_ms, deadline_at_ms, created_at_ms, task_count, done_count, leased_count, frames, total_frames, traceparent)
       select ${text(id)}, ${text(tenant)}, ${text(job.scenario)}, ${text(queue)}, ${text(priority)}, 'queued', 1, ${text(label)},
-        ${text(job.idempotencyKey ?? null)}, 0, ${number(job.deadlineMs ?? null)}, now + ${number(job.deadlineMs ?? null)}, now, 1, 0, 0, 0, ${frames}
+        ${text(job.idempotencyKey ?? null)}, 0, ${number(job.deadlineMs ?? null)}, now + ${number(job.deadlineMs ?? null)}, now, 1, 0, 0, 0, ${frames},
+        ${text(job.traceparent ?? null)}
       from (select ${nowMs(dialect)} as now) as clock where true
       on conflict do nothing returning *
     `,

@@ -16,7 +16,9 @@ const errorBodySchema = Type.Object({
 const passingStatuses = new Set([408, 425, 429, 500, 502, 503, 504])
 
 export type ApiAnswer = { readonly value: unknown; readonly base: URL }
-type Address = { readonly base: URL; readonly headers: Readonly<Record<string, string>> }
+type Headers = Readonly<Record<string, string>>
+type Message = { readonly json: string; readonly headers: Headers }
+type Address = { readonly base: URL; readonly headers: Headers }
 
 /** Where the API is: one or several nodes of it. A request goes to the one that answered last; when it does not, to the next. */
 export class ApiAddresses {
@@ -41,11 +43,11 @@ export class ApiAddresses {
   }
 
   /** The JSON of the answer, and the address that gave it: URLs in it may begin with "/". Throws `API_UNREACHABLE` when no address gives one, the server's own error, or the reason of a fired signal. */
-  async post(path: string, json: string, signalOf: () => AbortSignal): Promise<ApiAnswer> {
+  async post(path: string, { signalOf, ...message }: Message & { readonly signalOf: () => AbortSignal }): Promise<ApiAnswer> {
     let last: AppError | undefined
     for (let tried = 0; tried < this.#addresses.length; tried++) {
       const index = (this.#current + tried) % this.#addresses.length
-      const outcome = await postTo(this.#at(index), path, { json, signal: signalOf(), agent: this.#tls?.agent })
+      const outcome = await postTo(this.#at(index), path, { ...message, signal: signalOf(), agent: this.#tls?.agent })
       if (outcome.kind === 'answered') {
         this.#current = index
         return { value: outcome.value, base: this.#at(index).base }
@@ -77,13 +79,13 @@ function parseAddress(url: string, credential: string | undefined): Address {
 type Outcome = { readonly kind: 'answered'; readonly value: unknown } | { readonly kind: 'away'; readonly error: AppError }
 
 async function postTo(
-  { base, headers }: Address,
+  { base, headers: own }: Address,
   path: string,
-  { json, signal, agent }: { json: string; signal: AbortSignal; agent: Agent | undefined },
+  { json, headers, signal, agent }: Message & { readonly signal: AbortSignal; readonly agent: Agent | undefined },
 ): Promise<Outcome> {
   const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/${path}`, base)
   try {
-    const { status, text } = await postJson(url, { json, headers, signal, agent })
+    const { status, text } = await postJson(url, { json, headers: { ...headers, ...own }, signal, agent })
     if (status >= 200 && status < 300) return { kind: 'answered', value: text === '' ? null : parseJson(text) }
     return refusal(base, status, parseJson(text))
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { AppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { inSpan, traceFields, type Span, type SpanAttributes, type Tracer } from '#lib/tracing.ts'
 import type { HeldTask, LeaseRef, WorkerRef } from '../job-store.ts'
 import { describeTask } from '../model.ts'
 import type { FinishedUpload, WorkerTask } from '../worker-protocol.ts'
@@ -31,6 +32,7 @@ export type RunDeps = {
   readonly runners: TaskRunners
   readonly logs: TaskLogs
   readonly log: Logger
+  readonly tracer: Tracer
   readonly limits: ProcessLimits
   /** An attempt in which neither frames nor bytes move for so long is given up. */
   readonly stallMs: number
@@ -58,6 +60,8 @@ export class TaskRun {
   readonly #worker: WorkerRef
   readonly #deps: RunDeps
   readonly #progress: TaskProgress
+  /** From the claim until the outcome was told. */
+  readonly #span: Span
   /** Ends the codec process and the upload. */
   readonly #work = new AbortController()
   /** Ends all that is said to the API. */
@@ -71,6 +75,7 @@ export class TaskRun {
     this.#worker = worker
     this.#deps = deps
     this.#progress = new TaskProgress(task)
+    this.#span = startSpan(task, worker, deps.tracer)
     this.ended = this.#run()
   }
 
@@ -104,6 +109,8 @@ export class TaskRun {
     const outcome = result.kind === 'told' ? result.outcome : await this.#tellFailure(result.report)
     const seconds = ((performance.now() - this.startedAtMs) / 1000).toFixed(1)
     if (outcome.kind !== 'failed') this.#tell('info', `${this.#name} ${endWords[outcome.kind]} after ${seconds} s`)
+    this.#span.set({ 'millrace.task.outcome': outcome.kind, 'millrace.task.frames': this.#progress.frames })
+    this.#span.end()
     return outcome
   }
 
@@ -111,31 +118,51 @@ export class TaskRun {
   #tell(level: 'info' | 'error', text: string): void {
     const { taskId, jobId, attempt } = this.task
     // That a source cannot be encoded is no fault of this program.
-    this.#deps.log[level === 'error' ? 'warn' : level]({ jobId, taskId, attempt, text }, 'task')
+    this.#deps.log[level === 'error' ? 'warn' : level]({ jobId, taskId, attempt, text, ...traceFields(this.#span) }, 'task')
     this.#deps.logs.add(taskId, level, text)
   }
 
   async #attempt(): Promise<Attempt> {
     const { scratch, proxy, places, client } = this.#deps
     const { taskId, fence, jobId, inputs } = this.task
+    const { traceparent } = this.#span
     await using folder = await scratch.openFolder(`${taskId}.${fence}`)
     using mount = proxy.mount({
       jobId,
       inputs,
       paths: await places.findInputs(inputs, this.#work.signal),
-      refresh: (name, signal) => client.findSource(this.#worker, this.lease, { name, signal }),
+      refresh: (name, signal) => client.findSource(this.#worker, this.lease, { name, signal, traceparent }),
     })
     try {
-      const result = await this.#encode(folder.path, mount)
-      // Libav may take a connection that breaks for the end of the file.
-      const [unreadable] = mount.failures
-      if (unreadable) throw unreadable.error
-      const uploads = await this.#upload(result)
+      const result = await this.#reading(mount, () => inSpan(this.#startPart('codec'), () => this.#encode(folder.path, mount)))
+      const upload = this.#startPart('upload', { 'millrace.files': result.files.length })
+      const uploads = await inSpan(upload, () => this.#upload(result, upload))
       const { output } = result
-      const verdict = await client.complete(this.#worker, this.lease, { output, uploads, signal: this.#work.signal })
+      const { signal } = this.#work
+      const verdict = await client.complete(this.#worker, this.lease, { output, uploads, signal, traceparent })
       return { kind: 'told', outcome: { kind: verdict } }
     } catch (error) {
       return { kind: 'failed', report: failureReportOf(error, inputs, mount) }
+    }
+  }
+
+  #startPart(name: string, attributes: SpanAttributes = {}): Span {
+    return this.#deps.tracer.start(name, { parent: this.#span.traceparent, attributes })
+  }
+
+  /** Inputs are read while the codec works. Throws when one of them could not be: libav may take a connection that breaks for the end of the file. */
+  async #reading<T>(mount: SourceMount, work: () => Promise<T>): Promise<T> {
+    const span = this.#startPart('read inputs', { 'millrace.files': this.task.inputs.length })
+    try {
+      const result = await work()
+      const [unreadable] = mount.failures
+      if (unreadable) throw unreadable.error
+      return result
+    } finally {
+      const [unreadable] = mount.failures
+      if (unreadable) span.fail(unreadable.error.code, unreadable.error.message)
+      span.set({ 'millrace.bytes': mount.servedBytes })
+      span.end()
     }
   }
 
@@ -207,12 +234,12 @@ export class TaskRun {
     return { [Symbol.dispose]: () => clearInterval(timer) }
   }
 
-  async #upload({ files }: TaskResult): Promise<FinishedUpload[]> {
+  async #upload({ files }: TaskResult, { traceparent }: Span): Promise<FinishedUpload[]> {
     const { client, places } = this.#deps
     const { signal } = this.#work
     return await uploadFiles({
       files,
-      announce: (announced) => client.announceFiles(this.#worker, this.lease, { files: announced, signal }),
+      announce: (announced) => client.announceFiles(this.#worker, this.lease, { files: announced, signal, traceparent }),
       adopt: (url, path) => places.adopt(url, path, signal),
       isMovable: client.addressCount > 1,
       tls: this.#deps.tls,
@@ -224,9 +251,13 @@ export class TaskRun {
   /** Also of a task that it was told to stop: so the API knows that its slots are free. */
   async #tellFailure(report: FailureReport): Promise<RunOutcome> {
     const { client, log } = this.#deps
-    if (report.code !== 'TASK_FENCED') this.#tell('error', `${this.#name} failed, ${report.code}: ${report.message}`)
+    if (report.code !== 'TASK_FENCED') {
+      this.#tell('error', `${this.#name} failed, ${report.code}: ${report.message}`)
+      this.#span.fail(report.code, report.message)
+    }
+    const { traceparent } = this.#span
     try {
-      const isTaken = await client.fail(this.#worker, this.lease, { ...report, signal: this.#talk.signal })
+      const isTaken = await client.fail(this.#worker, this.lease, { ...report, signal: this.#talk.signal, traceparent })
       if (this.#stopped) return { kind: 'stopped' }
       return isTaken ? { kind: 'failed', code: report.code } : { kind: 'fenced' }
     } catch (error) {
@@ -235,6 +266,21 @@ export class TaskRun {
       return { kind: 'failed', code: report.code }
     }
   }
+}
+
+function startSpan({ spec: { kind }, traceparent, ...task }: WorkerTask, { nodeId }: WorkerRef, tracer: Tracer): Span {
+  return tracer.start(`task ${kind}`, {
+    parent: traceparent,
+    attributes: {
+      'millrace.job.id': task.jobId,
+      'millrace.task.id': task.taskId,
+      'millrace.task.kind': kind,
+      'millrace.task.rendition': task.rendition,
+      'millrace.task.chunk': task.chunk,
+      'millrace.task.attempt': task.attempt,
+      'millrace.node.id': nodeId,
+    },
+  })
 }
 
 const endWords = {

@@ -32,9 +32,16 @@ const sourceAnswerSchema = Type.Object({ url: Type.String() })
 const failAnswerSchema = Type.Object({ isTaken: Type.Boolean() })
 
 type Options = { readonly signal?: AbortSignal }
+/** The trace that a request is part of, as W3C Trace Context has it. */
+type Traced = Options & { readonly traceparent?: string | undefined }
 /** With the address that gave it. */
 type Answered<Schema extends TSchema> = { readonly answer: Static<Schema>; readonly base: URL }
-type Call = { readonly body: unknown; readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number }
+type Call = {
+  readonly body: unknown
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number
+  readonly traceparent?: string | undefined
+}
 export type WorkerClientOptions = {
   readonly urls: readonly string[]
   /** `name:password`, for addresses that have none. */
@@ -99,27 +106,31 @@ export class WorkerClient {
   async announceFiles(
     worker: WorkerRef,
     lease: LeaseRef,
-    { files, signal }: { files: readonly AnnouncedFile[] } & Options,
+    { files, ...options }: { files: readonly AnnouncedFile[] } & Traced,
   ): Promise<readonly Upload[]> {
     const body = { epoch: worker.epoch, fence: lease.fence, files }
-    const { answer, base } = await this.#insist(`${taskPath(worker, lease)}/files`, uploadAnswerSchema, { body, signal })
+    const { answer, base } = await this.#insist(`${taskPath(worker, lease)}/files`, uploadAnswerSchema, { body, ...options })
     return answer.uploads.map((upload) => ({ ...upload, partUrls: upload.partUrls.map((url) => wholeUrl(url, base)) }))
   }
 
   /** A fresh URL of an input. */
-  async findSource(worker: WorkerRef, lease: LeaseRef, { name, signal }: { name: string } & Options): Promise<string> {
+  async findSource(worker: WorkerRef, lease: LeaseRef, { name, ...options }: { name: string } & Traced): Promise<string> {
     const body = { epoch: worker.epoch, fence: lease.fence, name }
-    const { answer, base } = await this.#insist(`${taskPath(worker, lease)}/source`, sourceAnswerSchema, { body, signal })
+    const { answer, base } = await this.#insist(`${taskPath(worker, lease)}/source`, sourceAnswerSchema, { body, ...options })
     return wholeUrl(answer.url, base)
   }
 
   async complete(
     worker: WorkerRef,
     lease: LeaseRef,
-    { signal, ...outcome }: Pick<CompleteMessage, 'output' | 'uploads'> & Options,
+    { signal, traceparent, ...outcome }: Pick<CompleteMessage, 'output' | 'uploads'> & Traced,
   ): Promise<Static<typeof completeAnswerSchema>['verdict']> {
     const body: CompleteMessage = { epoch: worker.epoch, fence: lease.fence, ...outcome }
-    const { answer } = await this.#insist(`${taskPath(worker, lease)}/complete`, completeAnswerSchema, { body, signal })
+    const { answer } = await this.#insist(`${taskPath(worker, lease)}/complete`, completeAnswerSchema, {
+      body,
+      signal,
+      traceparent,
+    })
     return answer.verdict
   }
 
@@ -127,10 +138,10 @@ export class WorkerClient {
   async fail(
     worker: WorkerRef,
     lease: LeaseRef,
-    { signal, ...failure }: Omit<FailMessage, 'epoch' | 'fence'> & Options,
+    { signal, traceparent, ...failure }: Omit<FailMessage, 'epoch' | 'fence'> & Traced,
   ): Promise<boolean> {
     const body: FailMessage = { epoch: worker.epoch, fence: lease.fence, ...failure }
-    const { answer } = await this.#insist(`${taskPath(worker, lease)}/fail`, failAnswerSchema, { body, signal })
+    const { answer } = await this.#insist(`${taskPath(worker, lease)}/fail`, failAnswerSchema, { body, signal, traceparent })
     return answer.isTaken
   }
 
@@ -167,10 +178,12 @@ export class WorkerClient {
   }
 
   /** One request to each address, until one answers. */
-  async #send(path: string, { body, signal, timeoutMs = answerMs }: Call): Promise<ApiAnswer> {
-    return await this.#addresses.post(`worker/${path}`, JSON.stringify(body), () =>
-      anySignal(signal, AbortSignal.timeout(timeoutMs)),
-    )
+  async #send(path: string, { body, signal, timeoutMs = answerMs, traceparent }: Call): Promise<ApiAnswer> {
+    return await this.#addresses.post(`worker/${path}`, {
+      json: JSON.stringify(body),
+      headers: traceparent === undefined ? {} : { traceparent },
+      signalOf: () => anySignal(signal, AbortSignal.timeout(timeoutMs)),
+    })
   }
 }
 

@@ -3,6 +3,7 @@ import { anySignal, sleep } from '#lib/abort.ts'
 import { Backoff } from '#lib/backoff.ts'
 import { AppError, toAppError } from '#lib/errors.ts'
 import type { Logger } from '#lib/log.ts'
+import { silentTracer, type Tracer } from '#lib/tracing.ts'
 import type { EncoderList } from '#codec/transcoding.ts'
 import type { LeaseRef, WorkerRef } from '../job-store.ts'
 import type { NodeLoad, NodeState } from '../model.ts'
@@ -32,6 +33,8 @@ export type WorkerDeps = {
   readonly observer?: WorkerObserver
   /** For addresses with `https:`; absent: those of Node. */
   readonly tls?: TlsConnections | undefined
+  /** Absent: nothing is traced, and traces of others are carried on. */
+  readonly tracer?: Tracer | undefined
   readonly log: Logger
 }
 
@@ -94,7 +97,7 @@ export class Worker implements AsyncDisposable {
     this.#load = new MachineLoad(parts.scratch)
     this.#coolDown = new CoolDown({ firstMs: this.#times.coolDownFirstMs, maxMs: this.#times.coolDownMaxMs })
     const { stallMs, stopGraceMs } = this.#times
-    const { client, runners, log, tls } = deps
+    const { client, runners, log, tls, tracer = silentTracer } = deps
     this.#running = new RunningTasks({
       slots: this.slots,
       deps: {
@@ -104,6 +107,7 @@ export class Worker implements AsyncDisposable {
         tls,
         runners,
         log,
+        tracer,
         logs: this.#logs,
         limits: options.limits,
         stallMs,

@@ -5,11 +5,12 @@ import { eventLog } from './migrations/0002-event-log.ts'
 import { jobs } from './migrations/0003-jobs.ts'
 import { recordingArchive } from './migrations/0004-recording-archive.ts'
 import { apiKeys } from './migrations/0005-api-keys.ts'
+import { jobTraces } from './migrations/0006-job-traces.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Dialect, Schema } from './schema.ts'
 
 /** In order of `id`, without gaps. */
-const migrations: readonly Migration[] = [streamsAndRecordings, eventLog, jobs, recordingArchive, apiKeys]
+const migrations: readonly Migration[] = [streamsAndRecordings, eventLog, jobs, recordingArchive, apiKeys, jobTraces]
 
 type MigrationRow = { id: number; name: string; applied_at: string }
 type WithMigrations = Schema & { schema_migrations: MigrationRow }

@@ -43,6 +43,8 @@ export type JobsTable = {
   leased_count: number
   frames: number
   total_frames: number
+  /** Of the request that submitted it, as W3C Trace Context has it; null: it was not traced. */
+  traceparent: string | null
   /** Of intermediate objects, once the job is over. */
   cleanup: Generated<'none' | 'begun' | 'done'>
 }
