@@ -115,9 +115,7 @@ async function startWorker(
   const options = { ...configured, drainMs }
   const detect = (signal: AbortSignal) => detectEncoders({ log, signal })
   const runners = codecRunners(running.use(new CodecProcesses({ log })))
-  const worker = running.use(
-    await Worker.start(options, { client, runners, detect, observer: metrics, tls, tracer, log }),
-  )
+  const worker = running.use(await Worker.start(options, { client, runners, detect, observer: metrics, tls, tracer, log }))
   const gpus = running.use(new Gpus({ clock: systemClock }))
   metrics.watch(() => ({
     status: worker.status,
