@@ -9,13 +9,19 @@ import { systemClock } from '#lib/clock.ts'
 import { loadSettings } from '#roles/settings.ts'
 import { backupTools, type BackupTools } from '#roles/backup-tools.ts'
 import { openDatabase } from '#store/sql/database.ts'
+import { ensureProgram } from '../support/ensure-program.ts'
 import { startPostgres, type PostgresServer } from '../support/postgres.ts'
 import { temporaryDirectory } from '../support/temp-directory.ts'
 
 const log = pino({ level: 'silent' })
 const { signal } = new AbortController()
-/** Where Debian's `postgresql` is, with tools of the same version. */
-const installed = globSync('/usr/lib/postgresql/*').findLast((path) => existsSync(join(path, 'bin', 'pg_dump')))
+
+/** Where Debian's `postgresql` is: the server and the tools of its version. */
+async function ensurePostgres(): Promise<string> {
+  await ensureProgram({ command: 'pg_dump', debianPackage: 'postgresql' })
+  const found = globSync('/usr/lib/postgresql/*').findLast((path) => existsSync(join(path, 'bin', 'initdb')))
+  return found ?? assert.fail('there is pg_dump, but no server of PostgreSQL; install the Debian package postgresql')
+}
 
 async function toolsFor(url: string, directory: string): Promise<BackupTools> {
   const loaded = await loadSettings({ environment: { DATABASE_URL: url, MILLRACE_SERVER_DATA_DIRECTORY: directory } })
@@ -36,13 +42,14 @@ async function streamNames(url: string): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-suite('backups of PostgreSQL', { skip: installed === undefined && 'the tools of PostgreSQL are not installed' }, () => {
+suite('backups of PostgreSQL', () => {
   const path = process.env['PATH']
   let server: PostgresServer
 
   before(async () => {
-    process.env['PATH'] = [join(installed ?? '', 'bin'), path].join(delimiter)
-    server = await startPostgres({ installed: installed ?? '' })
+    const installed = await ensurePostgres()
+    process.env['PATH'] = [join(installed, 'bin'), path].join(delimiter)
+    server = await startPostgres({ installed })
   })
   after(async () => {
     process.env['PATH'] = path
@@ -55,7 +62,10 @@ suite('backups of PostgreSQL', { skip: installed === undefined && 'the tools of 
     const tools = await toolsFor(url, directory.path)
     await addStream(url, 'before')
     const backup = await tools.create(signal)
-    assert.equal(backup.manifest.migrations.length, 4)
+    assert.deepEqual(backup.manifest.migrations.slice(0, 2), [
+      { id: 1, name: 'streams-and-recordings' },
+      { id: 2, name: 'event-log' },
+    ])
     await tools.verify(backup, signal)
     await addStream(url, 'later')
     const { aside = '' } = await tools.restore(backup, signal)
