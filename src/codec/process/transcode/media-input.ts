@@ -114,7 +114,7 @@ export class MediaInput implements AsyncDisposable {
     if (found < 0) throw openError(found)
   }
 
-  /** A file has its next packet at once: to have another thread fetch it costs more than to read it, about 40 µs each. */
+  /** A file has its next packet at once: to have another thread fetch it costs more than to read it, about 50 µs each. */
   async #readFile(packet: Packet): Promise<number> {
     await this.#pauses.next()
     return this.#context.readFrameSync(packet)
