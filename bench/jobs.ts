@@ -27,7 +27,6 @@ const loadMs = 8000
 const log = pino({ level: 'silent' })
 /** Nobody here says that it lives, and nothing is to be taken from it. */
 const env = {
-  MILLRACE_API_REQUESTS_PER_SECOND: '0',
   MILLRACE_JOBS_LEASE_SECONDS: '3600',
   MILLRACE_JOBS_HEARTBEAT_SECONDS: '600',
   MILLRACE_JOBS_UNHELD_SECONDS: '3600',

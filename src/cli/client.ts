@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Static, TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import {
@@ -19,6 +20,9 @@ import { loadClientTls, type ClientTls, type ClientTlsFiles } from './client-tls
 
 const defaultUrl = 'http://127.0.0.1:3000'
 const timeoutMs = 30_000
+/** How often, and how long each time, a request waits when the server says that there were too many. */
+const mostWaits = 3
+const longestWaitSeconds = 5
 
 type Query = Readonly<Record<string, string | number | undefined>>
 type Call = {
@@ -142,14 +146,19 @@ export class ApiClient {
 
   /** The same for what has no answer, or one that is no JSON. */
   async send(path: string, { method = 'GET', query = {}, body, headers, signal, isLong = false }: Call): Promise<Response> {
-    const response = await this.#fetch(this.#urlOf(path, query), {
-      method,
-      headers: { ...this.#headers, ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: anySignal(signal, isLong ? undefined : AbortSignal.timeout(timeoutMs)),
-    })
-    if (!response.ok) throw await this.#refusal(response)
-    return response
+    for (let waits = 0; ; waits++) {
+      const response = await this.#fetch(this.#urlOf(path, query), {
+        method,
+        headers: { ...this.#headers, ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: anySignal(signal, isLong ? undefined : AbortSignal.timeout(timeoutMs)),
+      })
+      if (response.ok) return response
+      const refusal = await this.#refusal(response)
+      const waitSeconds = waits < mostWaits ? waitOf(refusal) : undefined
+      if (waitSeconds === undefined) throw refusal
+      await delay(waitSeconds * 1000, undefined, { ...(signal && { signal }) })
+    }
   }
 
   async #fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -212,6 +221,12 @@ export async function allPages<Item>(
 
 function streamPath(name: string): string {
   return `streams/${encodeURIComponent(name)}`
+}
+
+/** How long the server asks to wait where it refused for the number of requests, and did nothing; undefined: not worth it. */
+function waitOf({ code, details = {} }: AppError): number | undefined {
+  const seconds = code === 'RATE_LIMITED' ? details['retryAfterSeconds'] : undefined
+  return typeof seconds === 'number' && seconds <= longestWaitSeconds ? seconds : undefined
 }
 
 function isErrorCode(code: string): code is ErrorCode {

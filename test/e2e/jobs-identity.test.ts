@@ -41,7 +41,7 @@ suite('chunks with constant quality are, frame for frame, what one pass makes', 
     const files = stack.use(await temporaryDirectory())
     await makeGrainyFilm(files.path)
     server = stack.use(await startFileServer(files.path))
-    control = stack.use(await startControl({ env: { MILLRACE_API_REQUESTS_PER_SECOND: '0' } }))
+    control = stack.use(await startControl())
     worker = stack.use(await startWorker([control.url]))
     api = new FleetApi(control)
     await api.untilWorking()

@@ -85,10 +85,12 @@ test('the command line saves profiles, privately, and names the functions that t
   const sampled = runCommand(millrace, ['profile', 'allocations', ...flags])
   await keepBusyUntil(sampled, millrace)
   const allocations = await sampled
+  assert.equal(allocations.code, 0, allocations.errors)
   assert.partialDeepStrictEqual(JSON.parse(allocations.output), { file: path('a.cpuprofile'), seconds: 1, objects: 'alive' })
   assert.ok(JSON.parse(allocations.output).functions.length > 0)
 
   const heap = await runCommand(millrace, ['profile', 'heap', '--json', '-o', path('a.heapsnapshot')])
+  assert.equal(heap.code, 0, heap.errors)
   const { sizeBytes } = JSON.parse(heap.output)
   assert.equal((await stat(path('a.heapsnapshot'))).size, sizeBytes)
   const snapshot = JSON.parse(await readFile(path('a.heapsnapshot'), 'utf8'))

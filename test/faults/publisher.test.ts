@@ -48,7 +48,7 @@ test('readers live through a publisher that is killed and comes back', async (t)
   assert.deepEqual([...(await progress(api)).keys()], [...before.keys()], 'the same connections all the time')
   const results = await Promise.all(all.map((player) => player.stop()))
 
-  for (const result of results) assertWhole(t, result)
+  for (const [i, result] of results.entries()) assertWhole(t, result, `over ${['RTSP by TCP', 'RTSP by UDP', 'HLS'][i]}`)
   assertKeepsTime(reader)
   const { health } = await api.stream(name)
   assert.equal(health.outages, kills)
@@ -160,14 +160,14 @@ async function untilAllGoOn(api: TestApi): Promise<void> {
 }
 
 /** No picture was damaged, and time went on all the while. */
-function assertWhole(t: TestContext, result: PlayResult): void {
+function assertWhole(t: TestContext, result: PlayResult, where = 'over RTSP'): void {
   assert.equal(result.end, 'stopped')
   const video = onlyTrack(result, 'video')
-  assert.deepEqual([video.decodeErrors, video.corruptPackets], [0, 0], result.messages.join('\n'))
+  assert.deepEqual([video.decodeErrors, video.corruptPackets], [0, 0], `${where}: ${result.messages.join('\n')}`)
   assert.ok(video.frames > 50, `${video.frames} frames`)
   for (const { kind, ptsSeconds } of result.tracks) assertGrowing(ptsSeconds, `${kind} times`)
   const gaps = video.ptsSeconds.map((pts, i) => pts - (video.ptsSeconds[i - 1] ?? pts)).filter((gap) => gap > 0.2)
-  t.diagnostic(`${video.frames} frames, gaps of ${gaps.map((gap) => gap.toFixed(2)).join(', ')} s`)
+  t.diagnostic(`${where}: ${video.frames} frames, gaps of ${gaps.map((gap) => gap.toFixed(2)).join(', ')} s`)
 }
 
 /** The stream's time goes on while nobody publishes: what comes after an outage is as much later as the outage was long. */

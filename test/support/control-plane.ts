@@ -33,9 +33,7 @@ export async function startControlPlane({ postgres, s3, count, env }: Options): 
   await using stack = new AsyncDisposableStack()
   const url = await postgres.createDatabase()
   const bucket = await s3.createBucket()
-  // Tests submit to it as fast as they can.
-  const limits = { MILLRACE_API_REQUESTS_PER_SECOND: '0' }
-  const shared = { DATABASE_URL: url, ...bucketEnvironment(bucket), ...limits, ...env }
+  const shared = { DATABASE_URL: url, ...bucketEnvironment(bucket), ...env }
   const log = createLog({ level: 'silent', pretty: false })
   const database = stack.use(await openDatabase({ url, log }))
   const objects = stack.use(await openObjectStore(bucket, { dataDirectory: '/nowhere', clock: systemClock, log }))

@@ -168,6 +168,8 @@ export class Millrace implements AsyncDisposable {
       ...Object.fromEntries(inherited),
       MILLRACE_SERVER_DATA_DIRECTORY: join(this.directory, 'data'),
       MILLRACE_LOGGING_FORMAT: 'json',
+      // Tests ask as often as they like; those of the limits set them.
+      MILLRACE_API_REQUESTS_PER_SECOND: '0',
       MILLRACE_API_PORT: portOf(this.#addresses?.api),
       MILLRACE_RTSP_PORT: portOf(this.#addresses?.rtsp),
       MILLRACE_RTSP_RTP_PORT: '0',

@@ -22,7 +22,9 @@ async function play(options: PlayOptions, stopped: AbortSignal): Promise<void> {
   const meters = new Map<number, TrackMeter>()
   let firstPacketMs: number | undefined
   let firstPictureMs: number | undefined
-  while (!end.reason && (await input.readFrame(packet)) >= 0) {
+  while ((await input.readFrame(packet)) >= 0) {
+    // A read that is interrupted gives what libav's parser has of the next picture, as if the stream ended there.
+    if (end.reason) break
     if (firstPacketMs === undefined) {
       firstPacketMs = performance.now() - startedMs
       report({ event: 'started' })
