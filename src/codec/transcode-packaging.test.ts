@@ -11,7 +11,7 @@ import { makeInterlaced, makeLongGop, makeMp4, makeSilentMp4 } from '../../test/
 import { temporaryDirectory } from '../../test/support/temp-directory.ts'
 import { badInputsOf } from './bad-inputs.ts'
 import { makeAudio, makeVideo, orderOf, writeChunk, type OrderTrack } from './process/packaging/chunks.fixture.ts'
-import { openChunk } from './process/transcode/chunk-file.ts'
+import { loadChunk } from './process/transcode/transcode.fixture.ts'
 import { TranscodeProcess } from './transcoder.ts'
 import type { PicturesOrder, TranscodeProgress } from './transcoding.ts'
 
@@ -233,9 +233,8 @@ async function withForeign(track: OrderTrack, change: { width?: number; crf?: nu
   await using directory = await temporaryDirectory()
   const foreign = await makeVideo(directory.path, { codec: 'h264', ...change })
   const path = urlOf(track, 1)
-  await using chunk = await openChunk(urlOf(foreign, 1))
-  const packets = await Array.fromAsync(chunk.packets())
-  return withInput(track, 1, await writeChunk(path, chunk.stream, packets))
+  const { stream, packets } = await loadChunk(urlOf(foreign, 1))
+  return withInput(track, 1, await writeChunk(path, stream, packets))
 }
 
 async function flipByte(path: string): Promise<void> {

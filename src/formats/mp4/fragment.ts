@@ -1,9 +1,9 @@
 import { BoxWriter } from './box-writer.ts'
 import { sampleFlags, tfhdFlags, trunFlags } from './flags.ts'
 
-/** One frame inside a fragment. */
-export type FragmentSample = {
-  readonly data: Buffer
+/** What the head of a fragment says of a frame. */
+export type SampleHead = {
+  readonly data: { readonly length: number }
   /** At least 0, below 2^32. */
   readonly durationTicks: number
   /** Composition time minus decode time; may be negative (track run version 1). */
@@ -11,15 +11,18 @@ export type FragmentSample = {
   readonly isKeyframe: boolean
 }
 
+/** One frame inside a fragment. */
+export type FragmentSample = SampleHead & { readonly data: Buffer }
+
 /** The samples of one track inside a fragment. */
-export type TrackFragment = {
+export type TrackFragment<Sample extends SampleHead = FragmentSample> = {
   /** `track_ID` of the initialization segment. */
   readonly trackId: number
   /** Video states flags and composition offsets for each sample; the samples of audio are all sync samples. */
   readonly kind: 'video' | 'audio'
   /** Decode time of the first sample in the track's timescale: `baseMediaDecodeTime`. */
   readonly decodeTicks: number
-  readonly samples: readonly FragmentSample[]
+  readonly samples: readonly Sample[]
 }
 
 /** Bytes in pieces that follow each other: `chunks` are `sizeBytes` long together. */
@@ -31,6 +34,13 @@ export type Fragment = { readonly chunks: readonly Buffer[]; readonly sizeBytes:
  * `sequenceNumber` grows from fragment to fragment; it is kept in 32 bits.
  */
 export function writeFragment(sequenceNumber: number, tracks: readonly TrackFragment[]): Fragment {
+  const head = writeFragmentHead(sequenceNumber, tracks)
+  const samples = tracks.flatMap((track) => track.samples.map(({ data }) => data))
+  return { chunks: [head, ...samples], sizeBytes: head.length + tracks.reduce((sum, track) => sum + sampleBytes(track), 0) }
+}
+
+/** The same without the samples, which follow it as they stand in `tracks`. */
+export function writeFragmentHead(sequenceNumber: number, tracks: readonly TrackFragment<SampleHead>[]): Buffer {
   const moofSize = boxHeaderSize + mfhdSize + tracks.reduce((sum, track) => sum + trafSize(track), 0)
   const dataSize = tracks.reduce((sum, track) => sum + sampleBytes(track), 0)
   const w = new BoxWriter(moofSize + boxHeaderSize)
@@ -46,8 +56,7 @@ export function writeFragment(sequenceNumber: number, tracks: readonly TrackFrag
   })
   w.u32(boxHeaderSize + dataSize) // size
   w.ascii('mdat') // type
-  const samples = tracks.flatMap((track) => track.samples.map(({ data }) => data))
-  return { chunks: [w.finish(), ...samples], sizeBytes: moofSize + boxHeaderSize + dataSize }
+  return w.finish()
 }
 
 const boxHeaderSize = 8
@@ -57,7 +66,7 @@ const tfdtSize = 20
 const trunHeaderSize = 20
 
 /** Track fragment, ISO/IEC 14496-12 §8.8.6; `dataOffset` is that of its first sample from the start of the `moof`. */
-function writeTrackFragment(w: BoxWriter, track: TrackFragment, dataOffset: number): void {
+function writeTrackFragment(w: BoxWriter, track: TrackFragment<SampleHead>, dataOffset: number): void {
   w.box('traf', () => {
     w.fullBox('tfhd', 0, tfhdFlags.defaultBaseIsMoof, () => {
       w.u32(track.trackId) // track_ID
@@ -70,7 +79,7 @@ function writeTrackFragment(w: BoxWriter, track: TrackFragment, dataOffset: numb
 }
 
 /** Track run, ISO/IEC 14496-12 §8.8.8, version 1: signed composition offsets. */
-function writeTrackRun(w: BoxWriter, { kind, samples }: TrackFragment, dataOffset: number): void {
+function writeTrackRun(w: BoxWriter, { kind, samples }: TrackFragment<SampleHead>, dataOffset: number): void {
   w.fullBox('trun', 1, kind === 'video' ? videoRunFlags : audioRunFlags, () => {
     w.u32(samples.length) // sample_count
     w.i32(dataOffset) // data_offset
@@ -87,10 +96,10 @@ function writeTrackRun(w: BoxWriter, { kind, samples }: TrackFragment, dataOffse
 const audioRunFlags = trunFlags.dataOffset | trunFlags.sampleDuration | trunFlags.sampleSize
 const videoRunFlags = audioRunFlags | trunFlags.sampleFlags | trunFlags.sampleCompositionOffset
 
-function trafSize({ kind, samples }: TrackFragment): number {
+function trafSize({ kind, samples }: TrackFragment<SampleHead>): number {
   return boxHeaderSize + tfhdSize + tfdtSize + trunHeaderSize + samples.length * (kind === 'video' ? 16 : 8)
 }
 
-function sampleBytes({ samples }: TrackFragment): number {
+function sampleBytes({ samples }: TrackFragment<SampleHead>): number {
   return samples.reduce((sum, sample) => sum + sample.data.length, 0)
 }

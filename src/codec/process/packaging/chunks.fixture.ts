@@ -59,8 +59,11 @@ export async function makeVideo(directory: string, options: TestVideo): Promise<
   )
   using encoding = new VideoEncoding({ video, width, height, frameRate })
   const packets: ChunkPacket[] = []
-  for (let frame = 0; frame < (chunkEnds.at(-1) ?? 0); frame++) packets.push(...encoding.encode(source.next(), frame))
-  packets.push(...encoding.finish())
+  const keep = (made: Iterable<ChunkPacket>): void => {
+    for (const packet of made) packets.push({ ...packet, data: Buffer.from(packet.data) })
+  }
+  for (let frame = 0; frame < (chunkEnds.at(-1) ?? 0); frame++) keep(encoding.encode(source.next(), frame))
+  keep(encoding.finish())
   const inputs = []
   let start = 0
   for (const end of chunkEnds) {

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { ByteRange } from '#formats/hls/vod-playlist.ts'
 import { cmafTrackId, writeCmafHeader, type CmafTrack } from '#formats/mp4/cmaf-header.ts'
-import { writeFragment, type FragmentSample } from '#formats/mp4/fragment.ts'
+import { writeFragmentHead, type FragmentSample, type SampleHead } from '#formats/mp4/fragment.ts'
 import { segmentIndexBytes, writeSegmentIndex } from '#formats/mp4/segment-index.ts'
 
 /** A stretch of the file and how long it is shown. */
@@ -25,9 +25,8 @@ export type CmafLayout = {
 }
 
 /** One group of pictures, or the sound of one segment. */
-export type TrackFragment = {
+export type FragmentTimes = {
   readonly decodeTicks: number
-  readonly samples: readonly FragmentSample[]
   /** For how long it is shown; for sound without what comes before the first sample that is heard. */
   readonly shownTicks: number
 }
@@ -43,7 +42,8 @@ export class CmafFile implements AsyncDisposable {
   readonly #indexBytes: number
   readonly #segments: Segment[] = []
   readonly #iframes: FileStretch[] = []
-  #staging = Buffer.alloc(0)
+  readonly #media = new MediaData()
+  #samples: SampleHead[] = []
   #crc32 = 0
   #sizeBytes: number
   #fragmentCount = 0
@@ -53,7 +53,7 @@ export class CmafFile implements AsyncDisposable {
   static async create(path: string, { track, segmentCount }: { track: CmafTrack; segmentCount: number }): Promise<CmafFile> {
     const header = writeCmafHeader(track)
     const file = new CmafFile(await open(path, 'w'), { track, headerBytes: header.length, segmentCount })
-    await file.#append([header, Buffer.alloc(file.#indexBytes)])
+    await file.#file.appendFile(Buffer.concat([header, Buffer.alloc(file.#indexBytes)]))
     return file
   }
 
@@ -68,21 +68,32 @@ export class CmafFile implements AsyncDisposable {
     this.#sizeBytes = headerBytes + this.#indexBytes
   }
 
-  /** The next fragment; `isSegmentStart`: it begins a segment, else it belongs to the one before. */
-  async add({ decodeTicks, samples, shownTicks }: TrackFragment, isSegmentStart: boolean): Promise<void> {
+  /** Adds a sample to the next fragment; its data is copied. */
+  add({ data, ...rest }: FragmentSample): void {
+    this.#media.append(data)
+    this.#samples.push({ ...rest, data: { length: data.length } })
+  }
+
+  /** Writes what was added as a fragment; `isSegmentStart`: it begins a segment, else it belongs to the one before. */
+  async endFragment({ decodeTicks, shownTicks }: FragmentTimes, isSegmentStart: boolean): Promise<void> {
+    const media = this.#media.take()
+    const samples = this.#samples
+    this.#samples = []
     this.#fragmentCount += 1
     const { kind } = this.#track
-    const fragment = writeFragment(this.#fragmentCount, [{ trackId: cmafTrackId, kind, decodeTicks, samples }])
+    const head = writeFragmentHead(this.#fragmentCount, [{ trackId: cmafTrackId, kind, decodeTicks, samples }])
+    const sizeBytes = head.length + media.length
     if (isSegmentStart) this.#segments.push({ sizeBytes: 0, durationTicks: 0 })
     const segment = this.#segments.at(-1)
     if (!segment) throw new Error('the first fragment of a file begins no segment')
-    segment.sizeBytes += fragment.sizeBytes
+    segment.sizeBytes += sizeBytes
     segment.durationTicks += shownTicks
-    if (kind === 'video') this.#addIframe(fragment.sizeBytes, samples, shownTicks)
-    for (const { data } of samples) this.#crc32 = crc32(data, this.#crc32)
+    if (kind === 'video') this.#addIframe(sizeBytes, samples, shownTicks)
+    this.#crc32 = crc32(media, this.#crc32)
     this.#sampleCount += samples.length
-    await this.#append(fragment.chunks)
-    this.#sizeBytes += fragment.sizeBytes
+    await this.#file.appendFile(head)
+    await this.#file.appendFile(media)
+    this.#sizeBytes += sizeBytes
   }
 
   /** Writes the index and syncs the file. `earliestTicks`: when the first sample is shown. */
@@ -114,7 +125,7 @@ export class CmafFile implements AsyncDisposable {
     await this.#file.close()
   }
 
-  #addIframe(fragmentBytes: number, samples: readonly FragmentSample[], shownTicks: number): void {
+  #addIframe(fragmentBytes: number, samples: readonly SampleHead[], shownTicks: number): void {
     const afterFirst = samples.slice(1).reduce((sum, { data }) => sum + data.length, 0)
     this.#iframes.push({ offset: this.#sizeBytes, length: fragmentBytes - afterFirst, durationTicks: shownTicks })
   }
@@ -127,17 +138,28 @@ export class CmafFile implements AsyncDisposable {
       return stretch
     })
   }
+}
 
-  /**
-   * One write for a fragment: a copy of a few megabytes costs less than a vector of thousands of frames that may be taken in
-   * part. It goes into memory that is there already, for most of the cost of fresh memory is to get it.
-   */
-  async #append(chunks: readonly Buffer[]): Promise<void> {
-    const sizeBytes = chunks.reduce((sum, { length }) => sum + length, 0)
-    if (this.#staging.length < sizeBytes) this.#staging = Buffer.allocUnsafeSlow(sizeBytes)
-    let at = 0
-    for (const chunk of chunks) at += chunk.copy(this.#staging, at)
-    await this.#file.appendFile(this.#staging.subarray(0, sizeBytes))
+/** Samples one behind the other, in memory that is used again: most of the cost of fresh memory is to get it. */
+class MediaData {
+  #bytes = Buffer.alloc(0)
+  #length = 0
+
+  append(data: Buffer): void {
+    const length = this.#length + data.length
+    if (length > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#bytes.length * 2))
+      this.#bytes.copy(grown, 0, 0, this.#length)
+      this.#bytes = grown
+    }
+    this.#length += data.copy(this.#bytes, this.#length)
+  }
+
+  /** All that was appended, valid until more is. */
+  take(): Buffer {
+    const all = this.#bytes.subarray(0, this.#length)
+    this.#length = 0
+    return all
   }
 }
 

@@ -60,38 +60,29 @@ export function leadTicks({ dtsTicks, ptsTicks }: Sample): number {
 async function writePictures(samples: AsyncIterable<Sample>, context: Context, gopFrames: number): Promise<number> {
   const { track, file, scale, cuts, meter, mediaStartTicks } = context
   const frameTicks = scale * track.timeBase.num
-  let group: Sample[] = []
+  let frames = 0
   let groupStart = 0
   let segments = 0
-  const shownLater = (shownTicks: number, index: number) => {
-    const laterTicks = shownTicks + mediaStartTicks - (groupStart + index) * frameTicks
+  const shownLater = (ptsTicks: number) => {
+    const laterTicks = (ptsTicks - frames) * frameTicks + mediaStartTicks
     if (laterTicks >= 0) return laterTicks
-    throw trackError(track.order.name, `frame ${groupStart + index} is shown earlier than its encoder's delay allows`)
+    throw trackError(track.order.name, `frame ${frames} is shown earlier than its encoder's delay allows`)
   }
-  const flush = async () => {
+  const endGroup = async () => {
     const isSegmentStart = groupStart >= Math.round(cutTicks(cuts, segments, track.timeBase))
     if (isSegmentStart) segments += 1
-    const fragment = {
-      decodeTicks: groupStart * frameTicks,
-      shownTicks: group.length * frameTicks,
-      samples: group.map(({ data, isKeyframe, ptsTicks }, index) => ({
-        data,
-        isKeyframe,
-        durationTicks: frameTicks,
-        compositionOffsetTicks: shownLater(ptsTicks * frameTicks, index),
-      })),
-    }
-    await file.add(fragment, isSegmentStart)
-    groupStart += group.length
-    group = []
-    meter.reach(track.order.name, groupStart * secondsOf(track.timeBase))
+    const times = { decodeTicks: groupStart * frameTicks, shownTicks: (frames - groupStart) * frameTicks }
+    await file.endFragment(times, isSegmentStart)
+    groupStart = frames
+    meter.reach(track.order.name, frames * secondsOf(track.timeBase))
   }
-  for await (const sample of samples) {
-    if (group.length === gopFrames) await flush()
-    group.push(sample)
+  for await (const { data, isKeyframe, ptsTicks } of samples) {
+    if (frames - groupStart === gopFrames) await endGroup()
+    file.add({ data, isKeyframe, durationTicks: frameTicks, compositionOffsetTicks: shownLater(ptsTicks) })
+    frames += 1
   }
-  await flush()
-  return groupStart
+  await endGroup()
+  return frames
 }
 
 /** A segment of sound begins with the packet that begins nearest to the cut. Returns the end of the last packet. */
@@ -99,39 +90,29 @@ async function writeSound(samples: AsyncIterable<Sample>, context: Context): Pro
   const { track, file, scale, cuts, meter, duration, mediaStartTicks } = context
   const tickSeconds = secondsOf(track.timeBase)
   const endTicks = secondsOf(duration) / tickSeconds
-  let segment: Sample[] = []
+  let segmentStart: number | undefined
   let nextCut = 1
   let reachedTicks = 0
-  const flush = async () => {
-    const [first] = segment
-    if (!first) return
-    await file.add(
-      {
-        decodeTicks: first.ptsTicks * scale + mediaStartTicks,
-        shownTicks: (reachedTicks - Math.max(0, first.ptsTicks)) * scale,
-        samples: segment.map(({ data, durationTicks }) => ({
-          data,
-          durationTicks: durationTicks * scale,
-          compositionOffsetTicks: 0,
-          isKeyframe: true,
-        })),
-      },
-      true,
-    )
-    segment = []
+  const endSegment = async () => {
+    if (segmentStart === undefined) return
+    const shownTicks = (reachedTicks - Math.max(0, segmentStart)) * scale
+    await file.endFragment({ decodeTicks: segmentStart * scale + mediaStartTicks, shownTicks }, true)
+    segmentStart = undefined
     meter.reach(track.order.name, reachedTicks * tickSeconds)
   }
   for await (const sample of samples) {
     if (sample.ptsTicks >= endTicks) continue
     const isNearCut = sample.ptsTicks + sample.durationTicks / 2 >= cutTicks(cuts, nextCut, track.timeBase)
     if (isNearCut && nextCut < cuts.segmentCount) {
-      await flush()
+      await endSegment()
       nextCut += 1
     }
-    segment.push(sample)
+    segmentStart ??= sample.ptsTicks
+    const durationTicks = sample.durationTicks * scale
+    file.add({ data: sample.data, durationTicks, compositionOffsetTicks: 0, isKeyframe: true })
     reachedTicks = sample.ptsTicks + sample.durationTicks
   }
-  await flush()
+  await endSegment()
   return reachedTicks
 }
 

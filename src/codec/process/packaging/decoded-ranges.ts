@@ -3,8 +3,8 @@ import type { StitchedTrack } from './stitched-track.ts'
 /** Samples `first` to `end`, not included, in coding order. */
 export type SampleRange = { readonly first: number; readonly end: number }
 
-/** Of what begins with a keyframe, so many are decoded to see that it does: no codec holds back more pictures to put them in order. */
-const beginFrames = 16
+/** Of what begins with a keyframe, so many are decoded to see that it does: no encoder here puts more pictures out of order. */
+const beginFrames = 8
 
 /**
  * What is decoded to verify a track: the pictures that groups begin with, of the first group, of those on both sides of each joint of chunks, and of the last.

@@ -16,7 +16,7 @@ export type Sample = {
   readonly dtsTicks: number
   readonly durationTicks: number
   readonly isKeyframe: boolean
-  /** As MP4 stores it. */
+  /** As MP4 stores it; valid until the next sample is asked for. */
   readonly data: Buffer
 }
 

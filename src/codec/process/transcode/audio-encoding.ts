@@ -57,8 +57,7 @@ export class AudioEncoding implements Disposable {
       if (got === needsMore || got === AVERROR_EOF) return
       FFmpegError.throwIfError(got, 'encode sound')
       const { pts, dts, duration, data } = this.#packet
-      if (data)
-        yield { pts: Number(pts), dts: Number(dts), durationTicks: Number(duration), isKeyframe: true, data: Buffer.from(data) }
+      if (data) yield { pts: Number(pts), dts: Number(dts), durationTicks: Number(duration), isKeyframe: true, data }
       this.#packet.unref()
     }
   }

@@ -22,7 +22,7 @@ export class ChunkFile implements AsyncDisposable {
     this.#bytes = bytes
   }
 
-  /** All packets in coding order, once. Throws `INPUT_DAMAGED` when the file ends early or is not what was written. */
+  /** All packets in coding order, once, the data of each until the next. Throws `INPUT_DAMAGED` when the file ends early or is not what was written. */
   async *packets(): AsyncGenerator<ChunkPacket, void, undefined> {
     const hash = createHash('sha256')
     let packetCount = 0
@@ -50,7 +50,7 @@ export class ChunkFile implements AsyncDisposable {
     this.#end = { packetCount, sizeBytes, sha256 }
   }
 
-  /** Lets go of file or connection; packets that were read stay valid. */
+  /** Lets go of file or connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bytes[Symbol.asyncDispose]()
   }

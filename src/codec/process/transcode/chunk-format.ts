@@ -16,6 +16,7 @@ export type ChunkPacket = {
   readonly dts: number
   readonly durationTicks: number
   readonly isKeyframe: boolean
+  /** Whoever reads or encodes packets one after the other has it only until it asks for the next one. */
   readonly data: Buffer
 }
 

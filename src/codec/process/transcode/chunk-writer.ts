@@ -5,15 +5,15 @@ import { AppError } from '#lib/errors.ts'
 import { digestBytes, magic, packetFlags, packetHeadBytes, type ChunkEnd, type ChunkPacket } from './chunk-format.ts'
 import type { ChunkStream } from './chunk-description.ts'
 
-/** So much is gathered before it is written. */
-const flushBytes = 1 << 20
+/** So much is gathered before it is written, or one packet where that is more. */
+const gatheredBytes = 1 << 20
 
 /** Writes one chunk. A file that was not closed has no end and is refused by `openChunk`. Throws `DISK_FULL` and `DISK_FAILED`. */
 export class ChunkWriter implements AsyncDisposable {
   readonly #file: FileHandle
   readonly #hash = createHash('sha256')
-  #waiting: Buffer[] = []
-  #waitingBytes = 0
+  #gathered = Buffer.allocUnsafeSlow(gatheredBytes)
+  #gatheredBytes = 0
   #packetCount = 0
   #sizeBytes = 0
 
@@ -21,7 +21,9 @@ export class ChunkWriter implements AsyncDisposable {
   static async open(path: string, stream: ChunkStream): Promise<ChunkWriter> {
     const writer = new ChunkWriter(await open(path, 'w'))
     const description = Buffer.from(JSON.stringify(stream))
-    writer.#put(new Writer(magic.length + 4 + description.length).ascii(magic).u32(description.length).raw(description).finish())
+    await writer.#put(
+      new Writer(magic.length + 4 + description.length).ascii(magic).u32(description.length).raw(description).finish(),
+    )
     return writer
   }
 
@@ -29,9 +31,8 @@ export class ChunkWriter implements AsyncDisposable {
     this.#file = file
   }
 
-  /** Keeps `data` until it is written: the caller must not change it. */
   async write({ pts, dts, durationTicks, isKeyframe, data }: ChunkPacket): Promise<void> {
-    this.#put(
+    await this.#put(
       new Writer(packetHeadBytes)
         .u32(data.length)
         .u8(isKeyframe ? packetFlags.isKeyframe : 0)
@@ -40,17 +41,16 @@ export class ChunkWriter implements AsyncDisposable {
         .u32(durationTicks)
         .finish(),
     )
-    this.#put(data)
+    await this.#put(data)
     this.#hash.update(data)
     this.#packetCount += 1
     this.#sizeBytes += data.length
-    if (this.#waitingBytes >= flushBytes) await this.#flush()
   }
 
   /** Ends the file and syncs it. Sizes and digest are of the packets' data. */
   async close(): Promise<ChunkEnd> {
     const digest = this.#hash.digest()
-    this.#put(new Writer(8 + digestBytes).u32(0).u32(this.#packetCount).raw(digest).finish())
+    await this.#put(new Writer(8 + digestBytes).u32(0).u32(this.#packetCount).raw(digest).finish())
     await this.#flush()
     await this.#file.datasync().catch(diskError)
     await this.#file.close()
@@ -62,19 +62,15 @@ export class ChunkWriter implements AsyncDisposable {
     await this.#file.close()
   }
 
-  #put(bytes: Buffer): void {
-    this.#waiting.push(bytes)
-    this.#waitingBytes += bytes.length
+  async #put(bytes: Buffer): Promise<void> {
+    if (this.#gatheredBytes + bytes.length > this.#gathered.length) await this.#flush()
+    if (bytes.length > this.#gathered.length) this.#gathered = Buffer.allocUnsafeSlow(bytes.length)
+    this.#gatheredBytes += bytes.copy(this.#gathered, this.#gatheredBytes)
   }
 
   async #flush(): Promise<void> {
-    const waiting = this.#waiting
-    this.#waiting = []
-    let left = this.#waitingBytes
-    this.#waitingBytes = 0
-    const { bytesWritten } = await this.#file.writev(waiting).catch(diskError)
-    left -= bytesWritten
-    if (left > 0) await this.#file.appendFile(Buffer.concat(waiting).subarray(bytesWritten)).catch(diskError)
+    await this.#file.appendFile(this.#gathered.subarray(0, this.#gatheredBytes)).catch(diskError)
+    this.#gatheredBytes = 0
   }
 }
 

@@ -76,7 +76,7 @@ export type LoadedChunk = { stream: ChunkStream; packets: ChunkPacket[]; end: Ch
 
 export async function loadChunk(location: string): Promise<LoadedChunk> {
   await using chunk = await openChunk(location)
-  const packets = await Array.fromAsync(chunk.packets())
+  const packets = await Array.fromAsync(chunk.packets(), (packet) => ({ ...packet, data: Buffer.from(packet.data) }))
   return { stream: chunk.stream, packets, end: chunk.end }
 }
 

@@ -97,7 +97,7 @@ export class VideoEncoding implements Disposable {
         dts: this.#nextDts === undefined ? Number(dts) : this.#nextDts++,
         durationTicks: 1,
         isKeyframe,
-        data: Buffer.from(data),
+        data,
       }
       this.#packet.unref()
     }
