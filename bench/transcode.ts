@@ -1,7 +1,8 @@
 /**
  * One film of 1080p30 to H.264 and AAC: by a fleet (HLS and DASH, verified) and by the `ffmpeg` command line, with the same settings of the encoder. Wall time,
  * and CPU of everything that runs for it: server, worker, codec process. Then how much faster two workers are than one, each on a processor core of its own.
- * Servers and workers run with the times and the environment that `bin/millrace` gives them, and have done a job of a few seconds before.
+ * Servers and workers run with the times and the environment that `bin/millrace` gives them, and have done a job of a few seconds before; the fleet of one stays
+ * up for all rounds, and its first round has a server in it that is a minute old.
  *
  * Run: node bench/transcode.ts [seconds of film, 60] [seconds of a chunk, 30] [preset of x264, veryfast] [rounds, 3]
  *
@@ -84,12 +85,13 @@ async function runFfmpeg(film: string, directory: string): Promise<Sample> {
   return await runProgram(ffmpeg, [...input, ...pictures, ...sound, ...hls, join(directory, 'film.m3u8')])
 }
 
-type Fleet = { readonly chunkSeconds: number; readonly slots: number; readonly cores: readonly (string | undefined)[] }
+type FleetOptions = { readonly slots: number; readonly cores: readonly (string | undefined)[] }
+type Fleet = AsyncDisposable & { readonly control: Millrace; readonly workers: readonly Millrace[] }
 
-/** A worker for each of the cores; `undefined`: on all of them. The film is in the object store before the clock starts. */
-async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fleet): Promise<Sample> {
-  await using control = await startControl({ env })
+/** A worker for each of the cores; `undefined`: on all of them. */
+async function startFleet({ slots, cores }: FleetOptions): Promise<Fleet> {
   await using stack = new AsyncDisposableStack()
+  const control = stack.use(await startControl({ env }))
   const workers: Millrace[] = []
   for (const core of cores) {
     const worker = stack.use(await startWorker([control.url], { env: { ...env, MILLRACE_WORKER_SLOTS: String(slots) } }))
@@ -98,11 +100,23 @@ async function runFleet(film: string, { chunkSeconds: length, slots, cores }: Fl
   }
   const api = new FleetApi(control)
   await api.untilWorking(cores.length)
-  await api.addScenario({ ...scenario, name: 'bench', chunkSeconds: length })
-  await transcode(control, await grainyFilm({ seconds: warmSeconds, ...size }), () => {})
+  for (const length of new Set([0, chunkSeconds])) {
+    await api.addScenario({ ...scenario, name: scenarioName(length), chunkSeconds: length })
+  }
+  await transcode(control, { film: await grainyFilm({ seconds: warmSeconds, ...size }), chunkSeconds: 0 }, () => {})
+  const owned = stack.move()
+  return { control, workers, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function scenarioName(length: number): string {
+  return `chunks-${length}`
+}
+
+/** The film is in the object store before the clock starts. */
+async function runFleet({ control, workers }: Fleet, work: Work): Promise<Sample> {
   const cpu = (): Parts => cpuOf(control, workers)
   let [startMs, before] = [performance.now(), cpu()]
-  await transcode(control, film, () => {
+  await transcode(control, work, () => {
     startMs = performance.now()
     before = cpu()
   })
@@ -123,24 +137,24 @@ function cpuOf(control: Millrace, workers: readonly Millrace[]): Parts {
   return { server: treeCpuSeconds(control.process.pid ?? 0), workers: all - codec, codec }
 }
 
+type Work = { readonly film: string; readonly chunkSeconds: number }
+
 /** Uploads a film and has it transcoded; `onUploaded` is called between. */
-async function transcode(control: Millrace, film: string, onUploaded: () => void): Promise<void> {
+async function transcode(control: Millrace, { film, chunkSeconds: length }: Work, onUploaded: () => void): Promise<void> {
   const api = new FleetApi(control)
   const client = new JobClient(new ApiClient(control.url))
   const object = await uploadSource({ api: client, file: film, onProgress: () => {}, signal: new AbortController().signal })
   onUploaded()
-  const { id } = await api.submit({ scenario: 'bench', source: { object } })
+  const { id } = await api.submit({ scenario: scenarioName(length), source: { object } })
   // Seldom: what the server does to answer counts, too.
   while ((await api.job(id)).state !== 'completed') await delay(lookEveryMs)
 }
 
 await using directory = await temporaryDirectory()
 const film = await grainyFilm({ seconds, ...size })
-const onAllCores = { slots: 2, cores: [undefined] }
-const onOneCore = { chunkSeconds, slots: 1 }
-const fleets = [
-  ['fleet of one, one piece', { ...onAllCores, chunkSeconds: 0 }],
-  [`fleet of one, chunks of ${chunkSeconds} s`, { ...onAllCores, chunkSeconds }],
+const works = [
+  ['fleet of one, one piece', { film, chunkSeconds: 0 }],
+  [`fleet of one, chunks of ${chunkSeconds} s`, { film, chunkSeconds }],
 ] as const
 const nameColumns = 32
 const figureColumns = 10
@@ -161,24 +175,31 @@ const showFfmpeg = async (): Promise<number> => {
 
 console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
 row('', ['wall s', 'CPU s', '/ ffmpeg', 'server', 'workers', 'codec'])
-const ratios = new Map<string, number[]>(fleets.map(([name]) => [name, []]))
-let before = await showFfmpeg()
-for (let round = 0; round < rounds; round++) {
-  for (const [name, fleet] of fleets) {
-    const sample = await runFleet(film, fleet)
-    const after = await showFfmpeg()
-    const ratio = (sample.cpuSeconds * 2) / (before + after)
-    show(name, sample, ratio)
-    ratios.get(name)?.push(ratio)
-    before = after
+const ratios = new Map<string, number[]>(works.map(([name]) => [name, []]))
+{
+  await using fleet = await startFleet({ slots: 2, cores: [undefined] })
+  let before = await showFfmpeg()
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, work] of works) {
+      const sample = await runFleet(fleet, work)
+      const after = await showFfmpeg()
+      const ratio = (sample.cpuSeconds * 2) / (before + after)
+      show(name, sample, ratio)
+      ratios.get(name)?.push(ratio)
+      before = after
+    }
   }
 }
 for (const [name, all] of ratios) {
   const median = all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)]
   console.log(`${name}: ${median?.toFixed(3)} of the CPU of ffmpeg`)
 }
-const one = await runFleet(film, { ...onOneCore, cores: ['0'] })
-show('one worker on one core', one)
-const two = await runFleet(film, { ...onOneCore, cores: ['0', '1'] })
-show('two workers on one core each', two)
-console.log(`speed-up with two workers: ${(one.wallSeconds / two.wallSeconds).toFixed(2)}`)
+const wallSeconds: number[] = []
+for (const cores of [['0'], ['0', '1']]) {
+  await using fleet = await startFleet({ slots: 1, cores })
+  const sample = await runFleet(fleet, { film, chunkSeconds })
+  show(`${cores.length} on a core of its own`, sample)
+  wallSeconds.push(sample.wallSeconds)
+}
+const [one = NaN, two = NaN] = wallSeconds
+console.log(`speed-up with two workers: ${(one / two).toFixed(2)}`)

@@ -226,4 +226,8 @@ export type JobCounts = {
   readonly leasedTasks: number
   /** Of the oldest ready task. */
   readonly oldestReadyMs: number | undefined
+  readonly nodes: Readonly<Record<NodeState, NodeCounts>>
 }
+
+/** How many workers, and their slots. */
+export type NodeCounts = { readonly count: number; readonly slots: number; readonly usedSlots: number }

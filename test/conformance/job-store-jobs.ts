@@ -114,6 +114,8 @@ export function jobTests(create: () => Promise<TestFleet>): void {
     assert.deepEqual([counts.jobs.queued, counts.jobs.assigned, counts.jobs.failed], [3, 1, 0])
     assert.deepEqual(counts.readyTasks, { live: 0, default: 1, batch: 2 })
     assert.equal(counts.leasedTasks, 1)
+    const none = { count: 0, slots: 0, usedSlots: 0 }
+    assert.deepEqual(counts.nodes, { active: { count: 1, slots: 1, usedSlots: 1 }, draining: none, lost: none })
     assert((counts.oldestReadyMs ?? 0) >= 7000)
   })
 

@@ -1,10 +1,10 @@
 import type { Timers } from '#lib/timers.ts'
 import type { JobCounts, JobStore } from '../job-store.ts'
-import { isTerminal, jobStates, type NodeRow, type NodeState } from '../model.ts'
+import { isTerminal, jobStates, type NodeState } from '../model.ts'
 import type { WaitingClaims } from './waiting-claims.ts'
 
 type Deps = {
-  readonly store: Pick<JobStore, 'counts' | 'listNodes'>
+  readonly store: Pick<JobStore, 'counts'>
   readonly timers: Timers
   readonly waiting: WaitingClaims
 }
@@ -18,7 +18,6 @@ const asksPerTurn = 32
 export class FleetWatch implements AsyncDisposable {
   readonly #deps: Deps
   #counts: JobCounts | undefined
-  #nodes: readonly NodeRow[] = []
   #timer: Disposable | undefined
   #running: Promise<void> | undefined
   #isClosed = false
@@ -50,17 +49,16 @@ export class FleetWatch implements AsyncDisposable {
   }
 
   get nodesByState(): Readonly<Record<NodeState, number>> {
-    const counts = { active: 0, draining: 0, lost: 0 } satisfies Record<NodeState, number>
-    for (const { state } of this.#nodes) counts[state] += 1
-    return counts
+    const { active, draining, lost } = this.#counts?.nodes ?? {}
+    return { active: active?.count ?? 0, draining: draining?.count ?? 0, lost: lost?.count ?? 0 }
   }
 
   /** Slots of the workers that are there, and those in use. */
   get slots(): { readonly total: number; readonly used: number } {
-    const present = this.#nodes.filter(({ state }) => state !== 'lost')
+    const { active, draining } = this.#counts?.nodes ?? {}
     return {
-      total: present.reduce((sum, { slots }) => sum + slots, 0),
-      used: present.reduce((sum, { usedSlots }) => sum + usedSlots, 0),
+      total: (active?.slots ?? 0) + (draining?.slots ?? 0),
+      used: (active?.usedSlots ?? 0) + (draining?.usedSlots ?? 0),
     }
   }
 
@@ -72,10 +70,8 @@ export class FleetWatch implements AsyncDisposable {
   async #run(): Promise<void> {
     const { store, timers, waiting } = this.#deps
     try {
-      const counts = await store.counts()
-      this.#nodes = await store.listNodes()
-      this.#counts = counts
-      const ready = Object.values(counts.readyTasks).reduce((sum, count) => sum + count, 0)
+      this.#counts = await store.counts()
+      const ready = Object.values(this.#counts.readyTasks).reduce((sum, count) => sum + count, 0)
       waiting.hint(ready, { maxAsks: asksPerTurn })
     } catch {
       // What waits for the database is told so by its own request.

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { rowLock } from '#store/sql/row-set.ts'
-import type { JobCounts } from '../job-store.ts'
-import { firstWaitingRank, priorities, queues, type JobState, type Queue } from '../model.ts'
+import type { JobCounts, NodeCounts } from '../job-store.ts'
+import { firstWaitingRank, priorities, queues, type JobState, type NodeState, type Queue } from '../model.ts'
 import { fairKeyInService } from './sql-fair-shares.ts'
 import type { Fleet } from './sql-fleet.ts'
 import { inTransaction, loadNowMs, nowMs } from './sql-session.ts'
@@ -93,12 +93,17 @@ export async function loadCounts({ database }: Fleet): Promise<JobCounts> {
   `.execute(db)
   const ready = [...byRank.rows, ...overdue.rows]
   const leased = await sql<{ count: number }>`select count(*) as count from tasks where state = 'leased'`.execute(db)
+  const nodes = await sql<NodeCounts & { state: string }>`
+    select state, count(*) as count, cast(sum(slots) as bigint) as slots, cast(sum(used_slots) as bigint) as "usedSlots"
+    from nodes group by state
+  `.execute(db)
   const oldest = Math.min(...ready.map((row) => row.oldest))
   return {
     jobs: countJobs(byState.rows),
     readyTasks: countReady(ready),
     leasedTasks: leased.rows[0]?.count ?? 0,
     oldestReadyMs: ready.length > 0 ? Math.max(0, now - oldest) : undefined,
+    nodes: countNodes(nodes.rows),
   }
 }
 
@@ -116,6 +121,12 @@ function countJobs(rows: readonly { state: string; count: number }[]): Record<Jo
     canceled: of('canceled'),
     rejected: of('rejected'),
   }
+}
+
+function countNodes(rows: readonly (NodeCounts & { state: string })[]): Record<NodeState, NodeCounts> {
+  const counts = new Map(rows.map(({ state, count, slots, usedSlots }) => [state, { count, slots, usedSlots }]))
+  const of = (state: NodeState) => counts.get(state) ?? { count: 0, slots: 0, usedSlots: 0 }
+  return { active: of('active'), draining: of('draining'), lost: of('lost') }
 }
 
 function countReady(rows: readonly { rank: number; count: number }[]): Record<Queue, number> {

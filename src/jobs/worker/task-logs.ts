@@ -13,6 +13,8 @@ export class TaskLogs {
   readonly #log: Logger
   #lines: TaskLogLine[] = []
   #dropped = 0
+  /** Of who waits for the first line. */
+  #wake: (() => void) | undefined
 
   constructor(log: Logger) {
     this.#log = log
@@ -20,6 +22,7 @@ export class TaskLogs {
 
   add(taskId: TaskId, level: TaskLogLine['level'], text: string): void {
     this.#lines.push({ taskId, atMs: Date.now(), level, text: text.slice(0, maxTextLength) })
+    this.#wake?.()
     if (this.#lines.length <= maxKeptLines) return
     this.#lines.shift()
     this.#dropped += 1
@@ -29,9 +32,9 @@ export class TaskLogs {
     return this.#dropped
   }
 
-  /** Sends what there is, each second, until the signal fires. */
+  /** Sends what there is, once a second while there is something, until the signal fires. */
   async keepSending(send: (lines: readonly TaskLogLine[]) => Promise<void>, signal: AbortSignal): Promise<void> {
-    while (await sleep(sendEveryMs, signal)) await this.flush(send)
+    while ((await this.#untilLines(signal)) && (await sleep(sendEveryMs, signal))) await this.flush(send)
   }
 
   /** What cannot be sent now is kept. */
@@ -46,5 +49,19 @@ export class TaskLogs {
         return
       }
     }
+  }
+
+  /** False when the signal fires first. */
+  async #untilLines(signal: AbortSignal): Promise<boolean> {
+    if (this.#lines.length === 0 && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const wake = () => resolve()
+      this.#wake = wake
+      signal.addEventListener('abort', wake)
+      await promise
+      signal.removeEventListener('abort', wake)
+      this.#wake = undefined
+    }
+    return !signal.aborted
   }
 }
