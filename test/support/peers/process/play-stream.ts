@@ -22,9 +22,9 @@ async function play(options: PlayOptions, stopped: AbortSignal): Promise<void> {
   const meters = new Map<number, TrackMeter>()
   let firstPacketMs: number | undefined
   let firstPictureMs: number | undefined
-  while ((await input.readFrame(packet)) >= 0) {
-    // A read that is interrupted gives what libav's parser has of the next picture, as if the stream ended there.
-    if (end.reason) break
+  while (!end.reason && (await input.readFrame(packet)) >= 0) {
+    // A read that is interrupted gives what libav's parser has of the next picture: all of it where nothing comes any more, else a part.
+    if (end.reason && end.reason !== 'idle') break
     if (firstPacketMs === undefined) {
       firstPacketMs = performance.now() - startedMs
       report({ event: 'started' })
