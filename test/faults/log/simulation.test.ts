@@ -11,7 +11,7 @@ import { runPlan, shrink, type Outcome } from './seeds.ts'
 //   MILLRACE_TEST_SEEDS=20000   so many that nobody has tried before; what they find belongs into the code, or into the world
 //   MILLRACE_TEST_SEED=4711     this one alone, with its history
 
-const usualCount = 2000
+const usualCount = 1200
 const threads = 2
 const historyLines = 60
 
