@@ -167,24 +167,22 @@ const show = (name: string, { wallSeconds, cpuSeconds, parts }: Sample, ratio?: 
     figures.map((figure) => figure?.toFixed(2) ?? ''),
   )
 }
-const showFfmpeg = async (): Promise<number> => {
-  const sample = await runFfmpeg(film, directory.path)
-  show('ffmpeg command line', sample)
-  return sample.cpuSeconds
-}
+const peer = 'ffmpeg command line'
 
 console.log(`${seconds} s of 1080p30, x264 ${preset}, crf ${crf}, ${threads} threads`)
 row('', ['wall s', 'CPU s', '/ ffmpeg', 'server', 'workers', 'codec'])
 const ratios = new Map<string, number[]>(works.map(([name]) => [name, []]))
 {
   await using fleet = await startFleet({ slots: 2, cores: [undefined] })
-  let before = await showFfmpeg()
+  let before = await runFfmpeg(film, directory.path)
+  show(peer, before)
   for (let round = 0; round < rounds; round++) {
     for (const [name, work] of works) {
       const sample = await runFleet(fleet, work)
-      const after = await showFfmpeg()
-      const ratio = (sample.cpuSeconds * 2) / (before + after)
+      const after = await runFfmpeg(film, directory.path)
+      const ratio = (sample.cpuSeconds * 2) / (before.cpuSeconds + after.cpuSeconds)
       show(name, sample, ratio)
+      show(peer, after)
       ratios.get(name)?.push(ratio)
       before = after
     }
@@ -198,7 +196,7 @@ const wallSeconds: number[] = []
 for (const cores of [['0'], ['0', '1']]) {
   await using fleet = await startFleet({ slots: 1, cores })
   const sample = await runFleet(fleet, { film, chunkSeconds })
-  show(`${cores.length} on a core of its own`, sample)
+  show(`workers on a core each: ${cores.length}`, sample)
   wallSeconds.push(sample.wallSeconds)
 }
 const [one = NaN, two = NaN] = wallSeconds
