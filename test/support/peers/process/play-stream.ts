@@ -23,8 +23,7 @@ async function play(options: PlayOptions, stopped: AbortSignal): Promise<void> {
   let firstPacketMs: number | undefined
   let firstPictureMs: number | undefined
   while (!end.reason && (await input.readFrame(packet)) >= 0) {
-    // A read that is interrupted gives what libav's parser has of the next picture: all of it where nothing comes any more, else a part.
-    if (end.reason && end.reason !== 'idle') break
+    if (end.isWithin) break
     if (firstPacketMs === undefined) {
       firstPacketMs = performance.now() - startedMs
       report({ event: 'started' })
@@ -59,6 +58,11 @@ class Ending {
 
   constructor(interrupt: () => void) {
     this.#interrupt = interrupt
+  }
+
+  /** It ends within a stream: the read that was interrupted gave what libav's parser had of the next picture: a part of it, but where nothing came any more. */
+  get isWithin(): boolean {
+    return this.reason !== undefined && this.reason !== 'idle'
   }
 
   come(reason: PlayResult['end']): void {
