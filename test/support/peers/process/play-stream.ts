@@ -23,7 +23,7 @@ async function play(options: PlayOptions, stopped: AbortSignal): Promise<void> {
   let firstPacketMs: number | undefined
   let firstPictureMs: number | undefined
   while (!end.reason && (await input.readFrame(packet)) >= 0) {
-    if (end.isWithin) break
+    if (end.cutsPicture) break
     if (firstPacketMs === undefined) {
       firstPacketMs = performance.now() - startedMs
       report({ event: 'started' })
@@ -60,8 +60,8 @@ class Ending {
     this.#interrupt = interrupt
   }
 
-  /** It ends within a stream: the read that was interrupted gave what libav's parser had of the next picture: a part of it, but where nothing came any more. */
-  get isWithin(): boolean {
+  /** A read that is interrupted gives what libav's parser has of the next picture: a part of it, unless nothing came any more. */
+  get cutsPicture(): boolean {
     return this.reason !== undefined && this.reason !== 'idle'
   }
 
