@@ -239,7 +239,9 @@ async function takePart(world: JobWorld, request: IncomingMessage, response: Ser
   const fault = world.faults.get(put)
   if (fault === 'cut') return void request.once('data', () => request.destroy())
   if (fault) return answerJson(response, fault === 'expired' ? 403 : 400, { code: 'FORBIDDEN', message: fault })
-  const body = await buffer(request)
+  // When one part is refused, the client breaks off the others.
+  const body = await buffer(request).catch(() => undefined)
+  if (!body) return
   world.parts.set(part, body)
   response.writeHead(200, { etag: `"${part}-${body.length}"` }).end()
 }
